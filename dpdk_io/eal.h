@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// DPDK's Environment Abstraction Layer: memory, devices and the threads that may use both.
+// It starts once per process and stays until the process ends, because rte_eal_init cannot be
+// repeated. The caller's CPU affinity is the same after eal_start as before it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace millrace {
+
+/// Starts EAL. Later calls do nothing, whatever their arguments; so does the first one when the
+/// application itself has called rte_eal_init.
+///
+/// @param args  EAL's words without argv[0], such as {"--no-huge", "-m", "256"}. Added unless they
+///              are there: a log level (warnings and worse) and one lcore (millrace runs nothing
+///              on EAL's workers).
+/// @errors  StartupError: no hugepages, no permission, an unknown option, a device that cannot be
+///          made. After a failure inside rte_eal_init a second attempt in this process fails too.
+void eal_start(const std::vector<std::string>& args);
+
+/// True if EAL's memory is on hugepages; false under --no-huge. EAL has been started.
+bool eal_has_hugepages();
+
+/// Gives the calling thread an lcore id, so that its mbuf allocations use the pool's per-lcore
+/// cache. Idempotent per thread; undone when the thread ends. Threads beyond RTE_MAX_LCORE go on
+/// without a cache, slower but correct.
+void eal_register_thread() noexcept;
+
+}  // namespace millrace

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One call of an entry point: takes the Stack's lock, finds the socket, and undoes both on the way
+// out.
+//
+//   Call call(s, lpErrno);
+//   if (!call) return SOCKET_ERROR;      // *lpErrno says WSANOTINITIALISED or WSAENOTSOCK
+//   return call.done(call.socket().bind(endpoint));
+//
+// While a Call lives the socket cannot go away, even if another thread closes it.
+#pragma once
+
+#include <optional>
+
+#include "spi_shim/handles.h"
+#include "spi_shim/startup.h"
+#include "stack/socket.h"
+
+namespace millrace {
+
+class Call {
+ public:
+  Call(SOCKET s, LPINT lpErrno) noexcept : error_(lpErrno) {
+    Stack* const stack = running_stack();
+    if (stack == nullptr) {
+      *error_ = WSANOTINITIALISED;
+      return;
+    }
+    const SOCKET inner = inner_handle(s);
+    guard_.emplace(*stack);
+    socket_ = stack->find(inner);
+    if (socket_ == nullptr) {
+      *error_ = WSAENOTSOCK;
+      return;
+    }
+    socket_->ref();
+  }
+  ~Call() {
+    if (socket_ != nullptr) socket_->unref();
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  explicit operator bool() const noexcept { return socket_ != nullptr; }
+  Socket& socket() const noexcept { return *socket_; }
+
+  int fail(WsaError error) const noexcept {
+    *error_ = static_cast<INT>(error);
+    return SOCKET_ERROR;
+  }
+  int done(WsaError error) const noexcept { return error == WsaError::kOk ? 0 : fail(error); }
+
+ private:
+  LPINT error_;
+  std::optional<Stack::Guard> guard_;  // left last: shows completions
+  Socket* socket_ = nullptr;
+};
+
+/// An address argument. @return nothing and the error: kFault short or null, kAfNoSupport
+std::optional<Endpoint> endpoint_from(const WS_sockaddr* name, int length, uint8_t family,
+                                      WsaError& error) noexcept;
+
+}  // namespace millrace

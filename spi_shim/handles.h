@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// From the SOCKET that an application holds to the Stack's own, and back.
+//
+// With our own upcalls they are the same, and nothing is looked up. With the caller's, handles come
+// from its WPUCreateSocketHandle and ours is the context that it keeps (winsock-rules 9).
+#pragma once
+
+#include "stack/socket.h"
+#include "ws2spi.h"
+
+namespace millrace {
+
+/// The Stack's handle for an application's; the same value when it is nobody's.
+SOCKET inner_handle(SOCKET s) noexcept;
+
+/// Names a socket to the application. Called without the Stack's lock: it may make an upcall.
+/// @return INVALID_SOCKET and the upcall's error
+SOCKET publish(SOCKET inner, DWORD catalog_entry, INT& error) noexcept;
+
+/// The application's handle is closed.
+void retire(SOCKET s) noexcept;
+
+}  // namespace millrace

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Microsoft's extension functions. They are not exported: a program gets a pointer to one from
+// WSPIoctl(SIO_GET_EXTENSION_FUNCTION_POINTER) with its WSAID_, or WSAEINVAL where the provider has
+// none. Here are the ids, the types of the pointers, and what they take.
+//
+// Invariant: ids and layouts are those of Windows x64. Unlike the procedures of the SPI an
+// extension function has no lpErrno.
+//
+// Left out: registered I/O, and WSAPOLLDATA of SIO_EXT_POLL.
+#ifndef MILLRACE_MSWSOCK_H_
+#define MILLRACE_MSWSOCK_H_
+
+#include "millrace/winsock_options.h"
+#include "millrace/winsock_types.h"
+#include "windows.h"
+
+// --- AcceptEx, ConnectEx, DisconnectEx -----------------------------------------------------------
+#define WSAID_ACCEPTEX                                                             \
+  {                                                                                \
+    0xB5367DF1, 0xCBAC, 0x11CF, { 0x95, 0xCA, 0x00, 0x80, 0x5F, 0x48, 0xA1, 0x92 } \
+  }
+#define WSAID_GETACCEPTEXSOCKADDRS                                                 \
+  {                                                                                \
+    0xB5367DF2, 0xCBAC, 0x11CF, { 0x95, 0xCA, 0x00, 0x80, 0x5F, 0x48, 0xA1, 0x92 } \
+  }
+#define WSAID_CONNECTEX                                                            \
+  {                                                                                \
+    0x25A207B9, 0xDDF3, 0x4660, { 0x8E, 0xE9, 0x76, 0xE5, 0x8C, 0x74, 0x06, 0x3E } \
+  }
+#define WSAID_DISCONNECTEX                                                         \
+  {                                                                                \
+    0x7FDA2E11, 0x8630, 0x436F, { 0xA0, 0x31, 0xF5, 0x36, 0xA6, 0xEE, 0xC1, 0x57 } \
+  }
+
+using LPFN_ACCEPTEX = BOOL(PASCAL*)(SOCKET sListenSocket, SOCKET sAcceptSocket,
+                                    PVOID lpOutputBuffer, DWORD dwReceiveDataLength,
+                                    DWORD dwLocalAddressLength, DWORD dwRemoteAddressLength,
+                                    LPDWORD lpdwBytesReceived, LPOVERLAPPED lpOverlapped);
+using LPFN_GETACCEPTEXSOCKADDRS = VOID(PASCAL*)(
+    PVOID lpOutputBuffer, DWORD dwReceiveDataLength, DWORD dwLocalAddressLength,
+    DWORD dwRemoteAddressLength, WS_sockaddr** LocalSockaddr, LPINT LocalSockaddrLength,
+    WS_sockaddr** RemoteSockaddr, LPINT RemoteSockaddrLength);
+using LPFN_CONNECTEX = BOOL(PASCAL*)(SOCKET s, const WS_sockaddr* name, int namelen,
+                                     PVOID lpSendBuffer, DWORD dwSendDataLength,
+                                     LPDWORD lpdwBytesSent, LPOVERLAPPED lpOverlapped);
+using LPFN_DISCONNECTEX = BOOL(PASCAL*)(SOCKET s, LPOVERLAPPED lpOverlapped, DWORD dwFlags,
+                                        DWORD dwReserved);
+
+// --- Messages with control data ------------------------------------------------------------------
+#define WSAID_WSARECVMSG                                                           \
+  {                                                                                \
+    0xF689D7C8, 0x6F1F, 0x436B, { 0x8A, 0x53, 0xE5, 0x4F, 0xE3, 0x51, 0xC3, 0x22 } \
+  }
+#define WSAID_WSASENDMSG                                                           \
+  {                                                                                \
+    0xA441E712, 0x754F, 0x43CA, { 0x84, 0xA7, 0x0D, 0xEE, 0x44, 0xCF, 0x60, 0x6D } \
+  }
+
+using LPFN_WSARECVMSG = INT(PASCAL*)(SOCKET s, LPWSAMSG lpMsg, LPDWORD lpdwNumberOfBytesRecvd,
+                                     LPWSAOVERLAPPED lpOverlapped,
+                                     LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine);
+using LPFN_WSASENDMSG = INT(PASCAL*)(SOCKET s, LPWSAMSG lpMsg, DWORD dwFlags,
+                                     LPDWORD lpNumberOfBytesSent, LPWSAOVERLAPPED lpOverlapped,
+                                     LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine);
+
+/// WSASENDMSG is the input of SIO_EXT_SENDMSG.
+struct WSASENDMSG {
+  LPWSAMSG lpMsg;
+  DWORD dwFlags;
+  LPDWORD lpNumberOfBytesSent;
+  LPWSAOVERLAPPED lpOverlapped;
+  LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine;
+};
+using LPWSASENDMSG = WSASENDMSG*;
+
+// --- TransmitFile, TransmitPackets ---------------------------------------------------------------
+#define WSAID_TRANSMITFILE                                                         \
+  {                                                                                \
+    0xB5367DF0, 0xCBAC, 0x11CF, { 0x95, 0xCA, 0x00, 0x80, 0x5F, 0x48, 0xA1, 0x92 } \
+  }
+#define WSAID_TRANSMITPACKETS                                                      \
+  {                                                                                \
+    0xD9689DA0, 0x1F90, 0x11D3, { 0x99, 0x71, 0x00, 0xC0, 0x4F, 0x68, 0xC8, 0x76 } \
+  }
+
+#define TF_DISCONNECT 0x1
+#define TF_REUSE_SOCKET 0x2
+#define TF_WRITE_BEHIND 0x4
+#define TF_USE_DEFAULT_WORKER 0
+#define TF_USE_SYSTEM_THREAD 0x10
+#define TF_USE_KERNEL_APC 0x20
+#define DE_REUSE_SOCKET TF_REUSE_SOCKET  // the flag of DisconnectEx
+
+#define TP_DISCONNECT TF_DISCONNECT
+#define TP_REUSE_SOCKET TF_REUSE_SOCKET
+#define TP_USE_DEFAULT_WORKER TF_USE_DEFAULT_WORKER
+#define TP_USE_SYSTEM_THREAD TF_USE_SYSTEM_THREAD
+#define TP_USE_KERNEL_APC TF_USE_KERNEL_APC
+#define TP_ELEMENT_MEMORY 1
+#define TP_ELEMENT_FILE 2
+#define TP_ELEMENT_EOP 4
+
+struct TRANSMIT_FILE_BUFFERS {
+  LPVOID Head;
+  DWORD HeadLength;
+  LPVOID Tail;
+  DWORD TailLength;
+};
+using LPTRANSMIT_FILE_BUFFERS = TRANSMIT_FILE_BUFFERS*;
+
+struct TRANSMIT_PACKETS_ELEMENT {
+  ULONG dwElFlags;
+  ULONG cLength;
+  union {
+    __extension__ struct {
+      LARGE_INTEGER nFileOffset;
+      HANDLE hFile;
+    };
+    PVOID pBuffer;
+  };
+};
+using LPTRANSMIT_PACKETS_ELEMENT = TRANSMIT_PACKETS_ELEMENT*;
+
+using LPFN_TRANSMITFILE = BOOL(PASCAL*)(SOCKET hSocket, HANDLE hFile, DWORD nNumberOfBytesToWrite,
+                                        DWORD nNumberOfBytesPerSend, LPOVERLAPPED lpOverlapped,
+                                        LPTRANSMIT_FILE_BUFFERS lpTransmitBuffers,
+                                        DWORD dwReserved);
+using LPFN_TRANSMITPACKETS = BOOL(PASCAL*)(SOCKET hSocket, LPTRANSMIT_PACKETS_ELEMENT lpPacketArray,
+                                           DWORD nElementCount, DWORD nSendSize,
+                                           LPOVERLAPPED lpOverlapped, DWORD dwFlags);
+
+#endif  // MILLRACE_MSWSOCK_H_

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// WSPSetSockOpt, WSPGetSockOpt, WSPIoctl: each option is one row of a table.
+//
+// An option is read and written as the type Windows gives it: BOOL options take 1 or more bytes and
+// become 0 or 1, DWORD options take 4 (winsock-rules 178 to 186).
+#include <algorithm>
+#include <cstring>
+#include <span>
+
+#include "spi_shim/call.h"
+#include "spi_shim/procedures.h"
+
+namespace millrace {
+namespace {
+
+struct Option {
+  int level;
+  int name;
+  bool is_bool;
+  uint32_t (*get)(const Socket&);
+  WsaError (*set)(Socket&, uint32_t value);  // null: read only
+};
+
+template <bool SocketOptions::*Member>
+constexpr Option bool_option(int level, int name) {
+  return {level, name, true, [](const Socket& s) -> uint32_t { return s.options.*Member; },
+          [](Socket& s, uint32_t value) {
+            s.options.*Member = value != 0;
+            return WsaError::kOk;
+          }};
+}
+
+template <uint32_t SocketOptions::*Member>
+constexpr Option dword_option(int level, int name) {
+  return {level, name, false, [](const Socket& s) { return s.options.*Member; },
+          [](Socket& s, uint32_t value) {
+            s.options.*Member = value;
+            return WsaError::kOk;
+          }};
+}
+
+// Sharing and exclusive use exclude each other, and are settled before bind (winsock-rules 200).
+template <bool SocketOptions::*Wanted, bool SocketOptions::*Opposite>
+WsaError set_sharing(Socket& s, uint32_t value) {
+  if (value != 0 && s.options.*Opposite) return WsaError::kInval;
+  s.options.*Wanted = value != 0;
+  return WsaError::kOk;
+}
+
+constexpr Option kOptions[] = {
+    {WS_SOL_SOCKET, WS_SO_REUSEADDR, true,
+     [](const Socket& s) -> uint32_t { return s.options.reuse_address; },
+     set_sharing<&SocketOptions::reuse_address, &SocketOptions::exclusive>},
+    {WS_SOL_SOCKET, SO_EXCLUSIVEADDRUSE, true,
+     [](const Socket& s) -> uint32_t { return s.options.exclusive; },
+     set_sharing<&SocketOptions::exclusive, &SocketOptions::reuse_address>},
+    bool_option<&SocketOptions::broadcast>(WS_SOL_SOCKET, WS_SO_BROADCAST),
+    bool_option<&SocketOptions::keep_alive>(WS_SOL_SOCKET, WS_SO_KEEPALIVE),
+    bool_option<&SocketOptions::no_delay>(WS_IPPROTO_TCP, WS_TCP_NODELAY),
+    dword_option<&SocketOptions::receive_buffer_bytes>(WS_SOL_SOCKET, WS_SO_RCVBUF),
+    dword_option<&SocketOptions::send_buffer_bytes>(WS_SOL_SOCKET, WS_SO_SNDBUF),
+    dword_option<&SocketOptions::receive_timeout_ms>(WS_SOL_SOCKET, WS_SO_RCVTIMEO),
+    dword_option<&SocketOptions::send_timeout_ms>(WS_SOL_SOCKET, WS_SO_SNDTIMEO),
+    {WS_SOL_SOCKET, WS_SO_ERROR, false,
+     [](const Socket& s) { return static_cast<uint32_t>(s.last_error()); }, nullptr},
+    {WS_SOL_SOCKET, WS_SO_TYPE, false,
+     [](const Socket& s) -> uint32_t {
+       return s.transport() == Transport::kTcp ? WS_SOCK_STREAM : WS_SOCK_DGRAM;
+     },
+     nullptr},
+    {WS_SOL_SOCKET, WS_SO_ACCEPTCONN, true,
+     [](const Socket& s) -> uint32_t { return s.is_listening(); }, nullptr},
+    {WS_SOL_SOCKET, SO_DONTLINGER, true,
+     [](const Socket& s) -> uint32_t { return !s.options.linger; },
+     [](Socket& s, uint32_t value) {
+       s.options.linger = value == 0;
+       return WsaError::kOk;
+     }},
+};
+
+const Option* find_option(int level, int name) {
+  const auto* const end = std::end(kOptions);
+  const auto* const it = std::find_if(std::begin(kOptions), end, [&](const Option& o) {
+    return o.level == level && o.name == name;
+  });
+  return it == end ? nullptr : it;
+}
+
+WsaError unknown(int level) {
+  const int known[] = {WS_SOL_SOCKET, WS_IPPROTO_TCP, WS_IPPROTO_IP, WS_IPPROTO_IPV6,
+                       WS_IPPROTO_UDP};
+  const bool is_level = std::find(std::begin(known), std::end(known), level) != std::end(known);
+  return is_level ? WsaError::kNoProtoOpt : WsaError::kInval;
+}
+
+bool is_linger(int level, int name) { return level == WS_SOL_SOCKET && name == WS_SO_LINGER; }
+
+int WSPAPI wsp_set_sock_opt(SOCKET s, int level, int optname, const CHAR* optval, int optlen,
+                            LPINT lpErrno) noexcept {
+  const Call call(s, lpErrno);
+  if (!call) return SOCKET_ERROR;
+  if (optval == nullptr || optlen < 1) return call.fail(WsaError::kFault);
+  Socket& socket = call.socket();
+  if (is_linger(level, optname)) {
+    WS_linger linger;
+    if (optlen < static_cast<int>(sizeof linger)) return call.fail(WsaError::kFault);
+    std::memcpy(&linger, optval, sizeof linger);
+    socket.options.linger = linger.l_onoff != 0;
+    socket.options.linger_s = linger.l_linger;
+    return 0;
+  }
+  const Option* const option = find_option(level, optname);
+  if (option == nullptr) return call.fail(unknown(level));
+  if (option->set == nullptr) return call.fail(WsaError::kNoProtoOpt);
+  uint32_t value = 0;
+  if (!option->is_bool && optlen < static_cast<int>(sizeof value)) {
+    return call.fail(WsaError::kFault);
+  }
+  std::memcpy(&value, optval, std::min<size_t>(static_cast<size_t>(optlen), sizeof value));
+  const WsaError error = option->set(socket, value);
+  if (error == WsaError::kOk) socket.apply_options();
+  return call.done(error);
+}
+
+int WSPAPI wsp_get_sock_opt(SOCKET s, int level, int optname, CHAR* optval, LPINT optlen,
+                            LPINT lpErrno) noexcept {
+  const Call call(s, lpErrno);
+  if (!call) return SOCKET_ERROR;
+  if (optval == nullptr || optlen == nullptr || *optlen < 1) return call.fail(WsaError::kFault);
+  const Socket& socket = call.socket();
+  if (is_linger(level, optname)) {
+    const WS_linger linger{socket.options.linger, socket.options.linger_s};
+    if (*optlen < static_cast<int>(sizeof linger)) return call.fail(WsaError::kFault);
+    std::memcpy(optval, &linger, sizeof linger);
+    *optlen = sizeof linger;
+    return 0;
+  }
+  const Option* const option = find_option(level, optname);
+  if (option == nullptr) return call.fail(unknown(level));
+  const uint32_t value = option->get(socket);
+  const int size = std::min<int>(*optlen, sizeof value);
+  if (!option->is_bool && size < static_cast<int>(sizeof value)) {
+    return call.fail(WsaError::kFault);
+  }
+  std::memcpy(optval, &value, static_cast<size_t>(size));
+  *optlen = size;
+  return 0;
+}
+
+int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD cbInBuffer,
+                     LPVOID lpvOutBuffer, DWORD cbOutBuffer, LPDWORD lpcbBytesReturned,
+                     LPWSAOVERLAPPED, LPWSAOVERLAPPED_COMPLETION_ROUTINE, LPWSATHREADID,
+                     LPINT lpErrno) noexcept {
+  const Call call(s, lpErrno);
+  if (!call) return SOCKET_ERROR;
+  if (lpcbBytesReturned == nullptr) return call.fail(WsaError::kFault);
+  *lpcbBytesReturned = 0;
+  switch (dwIoControlCode) {
+    case WS_FIONBIO: {
+      WS_u_long on;
+      if (lpvInBuffer == nullptr || cbInBuffer < sizeof on) return call.fail(WsaError::kFault);
+      std::memcpy(&on, lpvInBuffer, sizeof on);
+      call.socket().options.is_nonblocking = on != 0;
+      return 0;
+    }
+    case WS_FIONREAD: {
+      const auto n = static_cast<WS_u_long>(
+          std::min<uint64_t>(call.socket().readable_bytes(), UINT32_MAX));
+      if (lpvOutBuffer == nullptr || cbOutBuffer < sizeof n) return call.fail(WsaError::kFault);
+      std::memcpy(lpvOutBuffer, &n, sizeof n);
+      *lpcbBytesReturned = sizeof n;
+      return 0;
+    }
+    default:
+      return call.fail(WsaError::kOpNotSupp);
+  }
+}
+
+}  // namespace
+
+void add_option_procedures(WSPPROC_TABLE& table) noexcept {
+  table.lpWSPSetSockOpt = wsp_set_sock_opt;
+  table.lpWSPGetSockOpt = wsp_get_sock_opt;
+  table.lpWSPIoctl = wsp_ioctl;
+}
+
+}  // namespace millrace

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The procedures that tell how things stand: WSPGetOverlappedResult and WSPSelect.
+#include <vector>
+
+#include "spi_shim/call.h"
+#include "spi_shim/procedures.h"
+#include "stack/poll.h"
+
+namespace millrace {
+namespace {
+
+// A wait turns the Stack for as long as the operation is pending; it looks at the WSAOVERLAPPED
+// itself, which changes when the completion is shown, so no event is needed for it.
+void wait_until_done(Stack& stack, const WSAOVERLAPPED& overlapped) noexcept {
+  constexpr uint64_t kLookAgainNs = 1'000'000;  // another thread may have shown the completion
+  while (is_pending(overlapped)) {
+    const Stack::Guard guard(stack);
+    if (!is_pending(overlapped) || stack.has_posted()) continue;
+    if (stack.is_led()) {
+      Waiter waiter;
+      (void)stack.wait(waiter, stack.now_ns() + kLookAgainNs);
+    } else {
+      (void)stack.turn();
+    }
+  }
+}
+
+BOOL WSPAPI wsp_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped, LPDWORD lpcbTransfer,
+                                      BOOL fWait, LPDWORD lpdwFlags, LPINT lpErrno) noexcept {
+  Stack* stack = nullptr;
+  {
+    const Call call(s, lpErrno);
+    if (!call) return FALSE;
+    if (lpOverlapped == nullptr || lpcbTransfer == nullptr || lpdwFlags == nullptr) {
+      call.fail(WsaError::kFault);
+      return FALSE;
+    }
+    stack = &call.socket().stack();
+    if (is_pending(*lpOverlapped) && fWait == FALSE) (void)stack->turn();
+  }
+  if (is_pending(*lpOverlapped)) {
+    if (fWait == FALSE) {
+      *lpErrno = WSA_IO_INCOMPLETE;
+      return FALSE;
+    }
+    wait_until_done(*stack, *lpOverlapped);
+  }
+  const Outcome outcome = outcome_of(*lpOverlapped);
+  *lpcbTransfer = outcome.bytes;  // on failure, too, as Windows does (winsock-rules 77)
+  *lpdwFlags = outcome.flags;
+  if (outcome.error == WsaError::kOk) return TRUE;
+  *lpErrno = static_cast<INT>(outcome.error);
+  return FALSE;
+}
+
+/// The three sets of a select as one list, in the order of their members.
+class SelectSets {
+ public:
+  SelectSets(WS_fd_set* reads, WS_fd_set* writes, WS_fd_set* exceptions)
+      : sets_{reads, writes, exceptions} {}
+
+  UINT count() const noexcept {
+    UINT n = 0;
+    for (const WS_fd_set* set : sets_) n += set == nullptr ? 0 : set->fd_count;
+    return n;
+  }
+
+  /// @return false: one of them is not a socket; what was found is released by release()
+  bool find(const Stack& stack) {
+    constexpr bool PollEntry::*kWants[] = {&PollEntry::wants_read, &PollEntry::wants_write,
+                                           &PollEntry::wants_exception};
+    for (size_t i = 0; i < std::size(sets_); ++i) {
+      for (UINT j = 0; sets_[i] != nullptr && j < sets_[i]->fd_count; ++j) {
+        PollEntry entry;
+        entry.socket = stack.find(inner_handle(member(i, j)));
+        if (entry.socket == nullptr) return false;
+        entry.*kWants[i] = true;
+        entry.socket->ref();
+        entries_.push_back(entry);
+      }
+    }
+    return true;
+  }
+
+  std::vector<PollEntry>& entries() noexcept { return entries_; }
+
+  void release() noexcept {
+    for (const PollEntry& entry : entries_) entry.socket->unref();
+  }
+
+  /// Leaves in each set what has an answer. @return how many
+  int keep_answers() noexcept {
+    int total = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < std::size(sets_); ++i) {
+      if (sets_[i] == nullptr) continue;
+      const UINT before = sets_[i]->fd_count;
+      UINT kept = 0;
+      for (UINT j = 0; j < before; ++j) {
+        const PollEntry& entry = entries_[at++];
+        if (entry.reads || entry.writes || entry.has_exception) member(i, kept++) = member(i, j);
+      }
+      sets_[i]->fd_count = kept;
+      total += static_cast<int>(kept);
+    }
+    return total;
+  }
+
+ private:
+  // fd_array is as long as the caller made it: fd_count counts, not our declaration (rule 162).
+  SOCKET& member(size_t set, UINT index) noexcept {
+    SOCKET* const first = sets_[set]->fd_array;
+    return first[index];
+  }
+
+  WS_fd_set* sets_[3];
+  std::vector<PollEntry> entries_;
+};
+
+int WSPAPI wsp_select(int, WS_fd_set* readfds, WS_fd_set* writefds, WS_fd_set* exceptfds,
+                      const PTIMEVAL timeout, LPINT lpErrno) noexcept {
+  const auto fail = [&](INT error) {
+    *lpErrno = error;
+    return SOCKET_ERROR;
+  };
+  Stack* const stack = running_stack();
+  if (stack == nullptr) return fail(WSANOTINITIALISED);
+  SelectSets sets(readfds, writefds, exceptfds);
+  if (sets.count() == 0) return fail(WSAEINVAL);
+  if (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)) return fail(WSAEINVAL);
+
+  const Stack::Guard guard(*stack);
+  if (!sets.find(*stack)) {
+    sets.release();
+    return fail(WSAENOTSOCK);
+  }
+  uint64_t deadline = kNoDeadline;
+  if (timeout != nullptr) {
+    const uint64_t us =
+        static_cast<uint64_t>(timeout->tv_sec) * 1'000'000 + static_cast<uint64_t>(timeout->tv_usec);
+    deadline = us == 0 ? 0 : stack->now_ns() + us * 1000;
+  }
+  const uint32_t answered = poll(*stack, sets.entries(), deadline);
+  const int n = sets.keep_answers();
+  sets.release();
+  // A socket that another thread closed: readable where asked, else no socket any more (rule 165).
+  return n == 0 && answered != 0 ? fail(WSAENOTSOCK) : n;
+}
+
+}  // namespace
+
+void add_result_procedures(WSPPROC_TABLE& table) noexcept {
+  table.lpWSPGetOverlappedResult = wsp_get_overlapped_result;
+  table.lpWSPSelect = wsp_select;
+}
+
+}  // namespace millrace

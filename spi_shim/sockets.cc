@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The procedures of a socket's life: made, named, connected, accepted, shut down, closed.
+#include <arpa/inet.h>
+
+#include <cstring>
+
+#include "spi_shim/call.h"
+#include "spi_shim/catalog.h"
+#include "spi_shim/procedures.h"
+
+namespace millrace {
+
+std::optional<Endpoint> endpoint_from(const WS_sockaddr* name, int length, uint8_t family,
+                                      WsaError& error) noexcept {
+  const int needed = family == 4 ? sizeof(WS_sockaddr_in) : sizeof(WS_sockaddr_in6);
+  if (name == nullptr || length < needed) {
+    error = WsaError::kFault;
+    return std::nullopt;
+  }
+  if (name->sa_family != (family == 4 ? WS_AF_INET : WS_AF_INET6)) {
+    error = WsaError::kAfNoSupport;
+    return std::nullopt;
+  }
+  Endpoint endpoint{IpAddress::any(family), 0};
+  if (family == 4) {
+    WS_sockaddr_in v4;
+    std::memcpy(&v4, name, sizeof v4);
+    endpoint.port = ntohs(v4.sin_port);
+    std::memcpy(endpoint.address.bytes.data(), &v4.sin_addr, 4);
+  } else {
+    WS_sockaddr_in6 v6;
+    std::memcpy(&v6, name, sizeof v6);
+    endpoint.port = ntohs(v6.sin6_port);
+    std::memcpy(endpoint.address.bytes.data(), &v6.sin6_addr, 16);
+    if (is_link_local(endpoint.address)) endpoint.address.zone = v6.sin6_scope_id;
+  }
+  return endpoint;
+}
+
+namespace {
+
+SOCKET fail(INT error, LPINT lpErrno) noexcept {
+  *lpErrno = error;
+  return INVALID_SOCKET;
+}
+
+DWORD catalog_entry_of(const Socket& socket) noexcept {
+  const bool is_tcp = socket.transport() == Transport::kTcp;
+  return catalog_find(socket.family() == 4 ? WS_AF_INET : WS_AF_INET6, 0,
+                      is_tcp ? WS_IPPROTO_TCP : WS_IPPROTO_UDP)
+      .entry->dwCatalogEntryId;
+}
+
+// Gives the socket to the application; on failure nothing of it is left.
+SOCKET publish_or_close(Stack& stack, SOCKET inner, DWORD catalog_entry, LPINT lpErrno) noexcept {
+  INT error = 0;
+  const SOCKET s = publish(inner, catalog_entry, error);
+  if (s != INVALID_SOCKET) return s;
+  const Stack::Guard guard(stack);
+  if (Socket* const socket = stack.find(inner); socket != nullptr) socket->reset();
+  stack.erase(inner);
+  return fail(error, lpErrno);
+}
+
+SOCKET WSPAPI wsp_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpProtocolInfo, GROUP,
+                         DWORD dwFlags, LPINT lpErrno) noexcept {
+  Stack* const stack = running_stack();
+  if (stack == nullptr) return fail(WSANOTINITIALISED, lpErrno);
+  const auto [entry, error] = catalog_find(af, type, protocol, lpProtocolInfo);
+  if (entry == nullptr) return fail(static_cast<INT>(error), lpErrno);
+  const auto transport = entry->iProtocol == WS_IPPROTO_TCP ? Transport::kTcp : Transport::kUdp;
+  const uint8_t family = entry->iAddressFamily == WS_AF_INET ? 4 : 6;
+  SOCKET inner;
+  {
+    const Stack::Guard guard(*stack);
+    Socket* const socket = stack->open(transport, family);
+    if (socket == nullptr) return fail(WSAEMFILE, lpErrno);
+    socket->options.is_overlapped = (dwFlags & WSA_FLAG_OVERLAPPED) != 0;
+    inner = stack->insert(*socket);
+    socket->unref();
+  }
+  return publish_or_close(*stack, inner, entry->dwCatalogEntryId, lpErrno);
+}
+
+int WSPAPI wsp_bind(SOCKET s, const WS_sockaddr* name, int namelen, LPINT lpErrno) noexcept {
+  const Call call(s, lpErrno);
+  if (!call) return SOCKET_ERROR;
+  WsaError error = WsaError::kOk;
+  const auto endpoint = endpoint_from(name, namelen, call.socket().family(), error);
+  return endpoint ? call.done(call.socket().bind(*endpoint)) : call.fail(error);
+}
+
+int WSPAPI wsp_listen(SOCKET s, int backlog, LPINT lpErrno) noexcept {
+  const Call call(s, lpErrno);
+  return call ? call.done(call.socket().listen(backlog)) : SOCKET_ERROR;
+}
+
+SOCKET WSPAPI wsp_accept(SOCKET s, WS_sockaddr* addr, LPINT addrlen, LPCONDITIONPROC lpfnCondition,
+                         DWORD_PTR, LPINT lpErrno) noexcept {
+  if (lpfnCondition != nullptr) return fail(WSAEOPNOTSUPP, lpErrno);  // not there yet
+  Stack* stack = nullptr;
+  SOCKET inner;
+  DWORD catalog_entry;
+  {
+    const Call call(s, lpErrno);
+    if (!call) return INVALID_SOCKET;
+    stack = &call.socket().stack();
+    if (addr != nullptr && addrlen != nullptr) {
+      const INT needed =
+          call.socket().family() == 4 ? sizeof(WS_sockaddr_in) : sizeof(WS_sockaddr_in6);
+      if (*addrlen < needed) return fail(WSAEFAULT, lpErrno);
+    }
+    WsaError error = WsaError::kOk;
+    Socket* const accepted = call.socket().accept(error);
+    if (accepted == nullptr) return fail(static_cast<INT>(error), lpErrno);
+    inner = stack->insert(*accepted);
+    if (addr != nullptr && addrlen != nullptr) store_endpoint(*accepted->peer(), addr, addrlen);
+    catalog_entry = catalog_entry_of(*accepted);
+    accepted->unref();
+  }
+  return publish_or_close(*stack, inner, catalog_entry, lpErrno);
+}
+
+int WSPAPI wsp_connect(SOCKET s, const WS_sockaddr* name, int namelen, LPWSABUF, LPWSABUF, LPQOS,
+                       LPQOS, LPINT lpErrno) noexcept {
+  const Call call(s, lpErrno);
+  if (!call) return SOCKET_ERROR;
+  Socket& socket = call.socket();
+  WsaError error = WsaError::kOk;
+  // AF_UNSPEC takes a datagram socket's peer away (winsock-rules 113).
+  if (socket.transport() == Transport::kUdp && name != nullptr &&
+      namelen >= static_cast<int>(sizeof name->sa_family) && name->sa_family == WS_AF_UNSPEC) {
+    return call.done(socket.connect({IpAddress::any(socket.family()), 0}));
+  }
+  const auto endpoint = endpoint_from(name, namelen, socket.family(), error);
+  return endpoint ? call.done(socket.connect(*endpoint)) : call.fail(error);
+}
+
+int WSPAPI wsp_shutdown(SOCKET s, int how, LPINT lpErrno) noexcept {
+  const Call call(s, lpErrno);
+  return call ? call.done(call.socket().shutdown(how)) : SOCKET_ERROR;
+}
+
+int WSPAPI wsp_close_socket(SOCKET s, LPINT lpErrno) noexcept {
+  {
+    const Call call(s, lpErrno);
+    if (!call) return SOCKET_ERROR;
+    const WsaError error = call.socket().close();
+    if (error != WsaError::kOk) return call.fail(error);
+    call.socket().stack().erase(inner_handle(s));
+  }
+  retire(s);
+  return 0;
+}
+
+int name_of(const Call& call, const std::optional<Endpoint>& endpoint, WsaError missing,
+            WS_sockaddr* name, LPINT namelen) noexcept {
+  if (name == nullptr || namelen == nullptr) return call.fail(WsaError::kFault);
+  if (!endpoint) return call.fail(missing);
+  return store_endpoint(*endpoint, name, namelen) ? 0 : call.fail(WsaError::kFault);
+}
+
+int WSPAPI wsp_get_sock_name(SOCKET s, WS_sockaddr* name, LPINT namelen, LPINT lpErrno) noexcept {
+  const Call call(s, lpErrno);
+  if (!call) return SOCKET_ERROR;
+  const Socket& socket = call.socket();
+  const bool has_name = socket.is_bound() || socket.is_connected();
+  return name_of(call, has_name ? std::optional(socket.local()) : std::nullopt, WsaError::kInval,
+                 name, namelen);
+}
+
+int WSPAPI wsp_get_peer_name(SOCKET s, WS_sockaddr* name, LPINT namelen, LPINT lpErrno) noexcept {
+  const Call call(s, lpErrno);
+  if (!call) return SOCKET_ERROR;
+  return name_of(call, call.socket().peer(), WsaError::kNotConn, name, namelen);
+}
+
+}  // namespace
+
+void add_socket_procedures(WSPPROC_TABLE& table) noexcept {
+  table.lpWSPSocket = wsp_socket;
+  table.lpWSPBind = wsp_bind;
+  table.lpWSPListen = wsp_listen;
+  table.lpWSPAccept = wsp_accept;
+  table.lpWSPConnect = wsp_connect;
+  table.lpWSPShutdown = wsp_shutdown;
+  table.lpWSPCloseSocket = wsp_close_socket;
+  table.lpWSPGetSockName = wsp_get_sock_name;
+  table.lpWSPGetPeerName = wsp_get_peer_name;
+}
+
+}  // namespace millrace

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// WSPStartup and WSPCleanup: versions, the reference count, the upcalls, the table of procedures.
+#include "spi_shim/startup.h"
+
+#include <atomic>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+
+#include "dpdk_io/startup_error.h"
+#include "millrace/counters.h"
+#include "spi_shim/procedures.h"
+#include "spi_shim/upcalls.h"
+#include "stack/runtime.h"
+
+namespace millrace {
+namespace {
+
+constexpr WORD kVersion = MAKEWORD(2, 2);
+constexpr char16_t kDescription[] = u"millrace: Winsock on DPDK";
+
+struct Started {
+  std::mutex mutex;
+  int count = 0;
+  std::unique_ptr<Runtime> runtime;
+  std::atomic<Stack*> stack{nullptr};
+  WSPUPCALLTABLE upcalls{};
+};
+
+Started& started() {
+  static Started state;
+  return state;
+}
+
+void signal_event(HANDLE event) {
+  INT ignored;
+  upcalls().lpWPUSetEvent(event, &ignored);
+}
+
+/// @return the error WSPStartup is to report; one line on stderr says why
+int bring_up(Started& state) noexcept {
+  try {
+    state.runtime = std::make_unique<Runtime>(Config::from_environment());
+    state.runtime->stack().signal_event = signal_event;
+    state.stack = &state.runtime->stack();
+    return 0;
+  } catch (const std::exception& e) {  // StartupError, or no memory
+    std::fprintf(stderr, "millrace: %s\n", e.what());
+    return WSASYSNOTREADY;
+  }
+}
+
+}  // namespace
+
+Stack* running_stack() noexcept { return started().stack.load(std::memory_order_relaxed); }
+
+const WSPUPCALLTABLE& upcalls() noexcept { return started().upcalls; }
+
+int wsp_cleanup(LPINT lpErrno) noexcept {
+  Started& state = started();
+  const std::lock_guard guard(state.mutex);
+  if (state.count == 0) {
+    *lpErrno = WSANOTINITIALISED;
+    return SOCKET_ERROR;
+  }
+  if (--state.count == 0) {
+    state.stack = nullptr;
+    state.runtime.reset();
+  }
+  return 0;
+}
+
+}  // namespace millrace
+
+using namespace millrace;
+
+extern "C" int WSPAPI WSPStartup(WORD wVersionRequested, LPWSPDATA lpWSPData, LPWSAPROTOCOL_INFOW,
+                                 WSPUPCALLTABLE UpcallTable,
+                                 LPWSPPROC_TABLE lpProcTable) noexcept {
+  if (lpWSPData == nullptr || lpProcTable == nullptr) return WSAEFAULT;
+  const unsigned wanted = LOBYTE(wVersionRequested) * 256u + HIBYTE(wVersionRequested);
+  if (wanted < LOBYTE(kVersion) * 256u + HIBYTE(kVersion)) return WSAVERNOTSUPPORTED;
+  Started& state = started();
+  const std::lock_guard guard(state.mutex);
+  const WSPUPCALLTABLE none{};
+  const bool brings_own = std::memcmp(&UpcallTable, &none, sizeof none) == 0;
+  state.upcalls = brings_own ? own_upcalls() : UpcallTable;
+  if (state.count == 0) {
+    if (const int error = bring_up(state); error != 0) return error;
+  }
+  ++state.count;
+  *lpWSPData = {};
+  lpWSPData->wVersion = kVersion;
+  lpWSPData->wHighVersion = kVersion;
+  static_assert(sizeof kDescription <= sizeof lpWSPData->szDescription);
+  std::memcpy(lpWSPData->szDescription, kDescription, sizeof kDescription);
+  *lpProcTable = procedures();
+  return 0;
+}
+
+extern "C" int millrace_counters(void (*visit)(void* context, const char* name,
+                                               unsigned long long value),
+                                 void* context) {
+  Started& state = started();
+  const std::lock_guard guard(state.mutex);
+  if (state.runtime == nullptr) return WSANOTINITIALISED;
+  Counters counters;
+  {
+    Stack& stack = state.runtime->stack();
+    const Stack::Guard lock(stack);
+    counters = stack.counters;
+  }
+  counters.for_each(
+      [&](const char* name, uint64_t value, const char*) { visit(context, name, value); });
+  visit(context, "mbufs_in_use", state.runtime->pool().in_use());
+  for (const auto& port : state.runtime->ports()) {
+    port->counters(0).for_each([&](const char* name, uint64_t value, const char*) {
+      visit(context, (port->name() + "." + name).c_str(), value);
+    });
+  }
+  return 0;
+}

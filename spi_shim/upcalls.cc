@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "spi_shim/upcalls.h"
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace millrace {
+namespace {
+
+// An event's word: | generation (62) | in use | signalled |. A handle carries generation and slot:
+// | generation (40) | slot (22) | 0 | 0 |, a multiple of 4 as Windows' handles are.
+constexpr uint64_t kSignalled = 1;
+constexpr uint64_t kInUse = 2;
+constexpr uint64_t kGeneration = 4;
+constexpr unsigned kSlotShift = 2;
+constexpr unsigned kSlotBits = 22;
+constexpr unsigned kGenerationShift = kSlotShift + kSlotBits;
+constexpr size_t kMostEvents = size_t{1} << 16;
+
+struct Events {
+  std::mutex mutex;  // of the two lists; an event's word needs none
+  std::vector<uint32_t> free_slots;
+  uint32_t n_used = 0;
+  std::unique_ptr<std::atomic<uint64_t>[]> words{new std::atomic<uint64_t>[kMostEvents]()};
+};
+
+Events& events() {
+  static Events table;
+  return table;
+}
+
+struct EventRef {
+  std::atomic<uint64_t>* word = nullptr;
+  uint64_t generation = 0;
+  uint32_t slot = 0;
+};
+
+EventRef resolve(WSAEVENT event) noexcept {
+  const auto handle = reinterpret_cast<uint64_t>(event);
+  const auto slot = static_cast<uint32_t>(handle >> kSlotShift & ((1u << kSlotBits) - 1));
+  if (event == nullptr || (handle & 3) != 0 || slot >= kMostEvents) return {};
+  return {&events().words[slot], handle >> kGenerationShift, slot};
+}
+
+bool is_live(uint64_t word, const EventRef& ref) noexcept {
+  return (word & kInUse) != 0 && word / kGeneration == ref.generation;
+}
+
+/// Replaces the word of a live event by change(word). @return false: no such event
+template <typename Change>
+bool update(const EventRef& ref, Change change) noexcept {
+  if (ref.word == nullptr) return false;
+  uint64_t word = ref.word->load(std::memory_order_relaxed);
+  do {
+    if (!is_live(word, ref)) return false;
+  } while (!ref.word->compare_exchange_weak(word, change(word), std::memory_order_acq_rel));
+  return true;
+}
+
+BOOL answer(bool ok, LPINT lpErrno) noexcept {
+  if (!ok) *lpErrno = WSA_INVALID_HANDLE;
+  return ok ? TRUE : FALSE;
+}
+
+}  // namespace
+
+WSAEVENT event_create() noexcept {
+  Events& table = events();
+  const std::lock_guard guard(table.mutex);
+  uint32_t slot = table.n_used;
+  if (!table.free_slots.empty()) {
+    slot = table.free_slots.back();
+    table.free_slots.pop_back();
+  } else if (table.n_used == kMostEvents) {
+    return nullptr;
+  } else {
+    ++table.n_used;
+  }
+  const uint64_t generation = table.words[slot].load() / kGeneration + 1;
+  table.words[slot].store(generation * kGeneration | kInUse);
+  return reinterpret_cast<WSAEVENT>(generation << kGenerationShift | uint64_t{slot} << kSlotShift);
+}
+
+bool event_close(WSAEVENT event) noexcept {
+  const EventRef ref = resolve(event);
+  if (!update(ref, [](uint64_t word) { return word & ~(kInUse | kSignalled); })) return false;
+  const std::lock_guard guard(events().mutex);
+  events().free_slots.push_back(ref.slot);
+  return true;
+}
+
+bool event_set(WSAEVENT event) noexcept {
+  return update(resolve(event), [](uint64_t word) { return word | kSignalled; });
+}
+
+bool event_reset(WSAEVENT event) noexcept {
+  return update(resolve(event), [](uint64_t word) { return word & ~kSignalled; });
+}
+
+int event_state(WSAEVENT event) noexcept {
+  const EventRef ref = resolve(event);
+  if (ref.word == nullptr) return -1;
+  const uint64_t word = ref.word->load(std::memory_order_acquire);
+  if (!is_live(word, ref)) return -1;
+  return (word & kSignalled) != 0 ? 1 : 0;
+}
+
+WSPUPCALLTABLE own_upcalls() noexcept {
+  WSPUPCALLTABLE table{};
+  table.lpWPUCreateEvent = [](LPINT lpErrno) -> WSAEVENT {
+    WSAEVENT const event = event_create();
+    if (event == nullptr) *lpErrno = WSA_NOT_ENOUGH_MEMORY;
+    return event;
+  };
+  table.lpWPUCloseEvent = [](WSAEVENT e, LPINT error) { return answer(event_close(e), error); };
+  table.lpWPUSetEvent = [](WSAEVENT e, LPINT error) { return answer(event_set(e), error); };
+  table.lpWPUResetEvent = [](WSAEVENT e, LPINT error) { return answer(event_reset(e), error); };
+  return table;
+}
+
+}  // namespace millrace

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "stack/inbox.h"
+
+#include <rte_memcpy.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "lwip/pbuf.h"
+#include "stack/lwip/port.h"
+
+namespace millrace {
+namespace {
+
+uint32_t length_of(const pbuf* chain) {
+  uint32_t sum = 0;
+  for (; chain != nullptr; chain = chain->next) sum += chain->len;
+  return sum;
+}
+
+// Parcel metadata travels with the head pbuf: when the head is used up, the next one takes it over.
+pbuf* drop_head(pbuf* head) {
+  pbuf* const rest = head->next;
+  if (rest != nullptr) parcel_of(rest) = parcel_of(head);
+  head->next = nullptr;
+  pbuf_free(head);
+  return rest;
+}
+
+}  // namespace
+
+uint32_t scatter(pbuf*& from, BufferCursor& to) noexcept {
+  uint32_t copied = 0;
+  while (from != nullptr) {
+    if (from->len == 0) {
+      from = drop_head(from);
+      continue;
+    }
+    if (to.at_end()) break;
+    const uint32_t n = std::min<uint32_t>(from->len, to.contiguous());
+    rte_memcpy(to.data(), from->payload, n);
+    to.advance(n);
+    from->payload = static_cast<char*>(from->payload) + n;
+    from->len = static_cast<uint16_t>(from->len - n);
+    copied += n;
+  }
+  return copied;
+}
+
+uint32_t scatter_peek(const pbuf* from, BufferCursor& to) noexcept {
+  uint32_t copied = 0;
+  for (; from != nullptr; from = from->next) {
+    uint32_t offset = 0;
+    while (offset < from->len && !to.at_end()) {
+      const uint32_t n = std::min(from->len - offset, to.contiguous());
+      rte_memcpy(to.data(), static_cast<const char*>(from->payload) + offset, n);
+      to.advance(n);
+      offset += n;
+      copied += n;
+    }
+  }
+  return copied;
+}
+
+void Inbox::push(pbuf* parcel) noexcept {
+  parcel_of(parcel).next = nullptr;
+  if (tail_ == nullptr) {
+    head_ = parcel;
+  } else {
+    parcel_of(tail_).next = parcel;
+  }
+  tail_ = parcel;
+  bytes_ += length_of(parcel);
+  ++parcels_;
+}
+
+uint32_t Inbox::read(BufferCursor& to) noexcept {
+  uint32_t total = 0;
+  while (head_ != nullptr && !to.at_end()) {
+    pbuf* const next = parcel_of(head_).next;
+    const bool was_last = head_ == tail_;
+    total += scatter(head_, to);
+    if (head_ != nullptr) {
+      if (was_last) tail_ = head_;  // the head pbuf of the last parcel may have changed
+      break;
+    }
+    --parcels_;
+    head_ = next;
+    if (head_ == nullptr) tail_ = nullptr;
+  }
+  bytes_ -= total;
+  return total;
+}
+
+uint32_t Inbox::peek(BufferCursor& to) const noexcept {
+  uint32_t total = 0;
+  for (pbuf* p = head_; p != nullptr && !to.at_end(); p = parcel_of(p).next) {
+    total += scatter_peek(p, to);
+  }
+  return total;
+}
+
+pbuf* Inbox::pop() noexcept {
+  pbuf* const parcel = head_;
+  head_ = parcel_of(parcel).next;
+  if (head_ == nullptr) tail_ = nullptr;
+  bytes_ -= length_of(parcel);
+  --parcels_;
+  return parcel;
+}
+
+void Inbox::clear() noexcept {
+  while (head_ != nullptr) pbuf_free(pop());
+}
+
+}  // namespace millrace

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// An Inbox is what arrived on a socket and nobody took: a FIFO of parcels, each a chain of pbufs.
+//
+// A stream's parcel is whatever one lwIP callback brought; a datagram's parcel is one message with its
+// source. Reading scatters straight from the mbufs into the caller's buffers, which is the only copy
+// on the way from the NIC (contract: Z1), and frees each mbuf with its last byte.
+#pragma once
+
+#include <cstdint>
+
+#include "stack/request.h"
+
+struct pbuf;
+
+namespace millrace {
+
+/// Scatter copies from the chain into the buffers: in array order, packed, no holes.
+///
+/// @param[in,out] from  chain of pbufs; what was copied is cut off its front, emptied pbufs are freed;
+///                      null when all is gone
+/// @param[in,out] to    advanced by what was copied
+/// @return bytes copied, 0 .. min(chain, room)
+/// @source LPWSPRECV Remarks; contract B7 Z1
+uint32_t scatter(pbuf*& from, BufferCursor& to) noexcept;
+
+/// The same without taking anything (MSG_PEEK); continues into following parcels if asked to.
+uint32_t scatter_peek(const pbuf* from, BufferCursor& to) noexcept;
+
+class Inbox {
+ public:
+  Inbox() = default;
+  ~Inbox() { clear(); }
+  Inbox(const Inbox&) = delete;
+  Inbox& operator=(const Inbox&) = delete;
+
+  bool empty() const { return head_ == nullptr; }
+  uint64_t bytes() const { return bytes_; }
+  uint32_t parcels() const { return parcels_; }
+  pbuf* front() const { return head_; }
+
+  /// @owner takes the chain
+  void push(pbuf* parcel) noexcept;
+  /// Stream: fills from as many parcels as fit.
+  uint32_t read(BufferCursor& to) noexcept;
+  uint32_t peek(BufferCursor& to) const noexcept;
+  /// Message: takes the first parcel out. @owner the caller
+  pbuf* pop() noexcept;
+  void clear() noexcept;
+
+ private:
+  pbuf* head_ = nullptr;
+  pbuf* tail_ = nullptr;
+  uint64_t bytes_ = 0;
+  uint32_t parcels_ = 0;
+};
+
+}  // namespace millrace

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Winsock's error codes: as the enum WsaError for our own layers, and as the macros that programs
+// compare *lpErrno with. Then the Win32 codes that Winsock's extension calls report.
+//
+// Invariant: an enumerator's value is Winsock's number, so crossing the SPI is a cast and no table.
+// Enumerators are the Windows names without WSA/WSAE: WSAENOTSOCK is kNotSock. The codes that begin
+// with WSA_E_ keep the E: kENoMore.
+#ifndef MILLRACE_WINSOCK_ERRORS_H_
+#define MILLRACE_WINSOCK_ERRORS_H_
+
+#include <cstdint>
+
+namespace millrace {
+
+enum class WsaError : std::int32_t {
+  kOk = 0,
+  kInvalidHandle = 6,
+  kNotEnoughMemory = 8,
+  kInvalidParameter = 87,
+  kOperationAborted = 995,
+  kIoIncomplete = 996,
+  kIoPending = 997,
+  kIntr = 10004,
+  kBadf = 10009,
+  kAcces = 10013,
+  kFault = 10014,
+  kInval = 10022,
+  kMfile = 10024,
+  kWouldBlock = 10035,
+  kInProgress = 10036,
+  kAlready = 10037,
+  kNotSock = 10038,
+  kDestAddrReq = 10039,
+  kMsgSize = 10040,
+  kPrototype = 10041,
+  kNoProtoOpt = 10042,
+  kProtoNoSupport = 10043,
+  kSocktNoSupport = 10044,
+  kOpNotSupp = 10045,
+  kPfNoSupport = 10046,
+  kAfNoSupport = 10047,
+  kAddrInUse = 10048,
+  kAddrNotAvail = 10049,
+  kNetDown = 10050,
+  kNetUnreach = 10051,
+  kNetReset = 10052,
+  kConnAborted = 10053,
+  kConnReset = 10054,
+  kNoBufs = 10055,
+  kIsConn = 10056,
+  kNotConn = 10057,
+  kShutdown = 10058,
+  kTooManyRefs = 10059,
+  kTimedOut = 10060,
+  kConnRefused = 10061,
+  kLoop = 10062,
+  kNameTooLong = 10063,
+  kHostDown = 10064,
+  kHostUnreach = 10065,
+  kNotEmpty = 10066,
+  kProcLim = 10067,
+  kUsers = 10068,
+  kDquot = 10069,
+  kStale = 10070,
+  kRemote = 10071,
+  kSysNotReady = 10091,
+  kVerNotSupported = 10092,
+  kNotInitialised = 10093,
+  kDiscon = 10101,
+  kNoMore = 10102,
+  kCancelled = 10103,
+  kInvalidProcTable = 10104,
+  kInvalidProvider = 10105,
+  kProviderFailedInit = 10106,
+  kSyscallFailure = 10107,
+  kServiceNotFound = 10108,
+  kTypeNotFound = 10109,
+  kENoMore = 10110,
+  kECancelled = 10111,
+  kRefused = 10112,
+  kHostNotFound = 11001,
+  kTryAgain = 11002,
+  kNoRecovery = 11003,
+  kNoData = 11004,
+  kQosReceivers = 11005,
+  kQosSenders = 11006,
+  kQosNoSenders = 11007,
+  kQosNoReceivers = 11008,
+  kQosRequestConfirmed = 11009,
+  kQosAdmissionFailure = 11010,
+  kQosPolicyFailure = 11011,
+  kQosBadStyle = 11012,
+  kQosBadObject = 11013,
+  kQosTrafficCtrlError = 11014,
+  kQosGenericError = 11015,
+  kQosEServiceType = 11016,
+  kQosEFlowSpec = 11017,
+  kQosEProvSpecBuf = 11018,
+  kQosEFilterStyle = 11019,
+  kQosEFilterType = 11020,
+  kQosEFilterCount = 11021,
+  kQosEObjLength = 11022,
+  kQosEFlowCount = 11023,
+  kQosEUnknownPsObj = 11024,
+  kQosEPolicyObj = 11025,
+  kQosEFlowDesc = 11026,
+  kQosEPsFlowSpec = 11027,
+  kQosEPsFilterSpec = 11028,
+  kQosESdModeObj = 11029,
+  kQosEShapeRateObj = 11030,
+  kQosReservedPeType = 11031,
+};
+
+}  // namespace millrace
+
+// --- What the SPI returns in *lpErrno -----------------------------------------------------------
+#define WSABASEERR 10000
+#define WSA_INVALID_HANDLE 6
+#define WSA_NOT_ENOUGH_MEMORY 8
+#define WSA_INVALID_PARAMETER 87
+#define WSA_OPERATION_ABORTED 995
+#define WSA_IO_INCOMPLETE 996
+#define WSA_IO_PENDING 997
+#define WSAEINTR 10004
+#define WSAEBADF 10009
+#define WSAEACCES 10013
+#define WSAEFAULT 10014
+#define WSAEINVAL 10022
+#define WSAEMFILE 10024
+#define WSAEWOULDBLOCK 10035
+#define WSAEINPROGRESS 10036
+#define WSAEALREADY 10037
+#define WSAENOTSOCK 10038
+#define WSAEDESTADDRREQ 10039
+#define WSAEMSGSIZE 10040
+#define WSAEPROTOTYPE 10041
+#define WSAENOPROTOOPT 10042
+#define WSAEPROTONOSUPPORT 10043
+#define WSAESOCKTNOSUPPORT 10044
+#define WSAEOPNOTSUPP 10045
+#define WSAEPFNOSUPPORT 10046
+#define WSAEAFNOSUPPORT 10047
+#define WSAEADDRINUSE 10048
+#define WSAEADDRNOTAVAIL 10049
+#define WSAENETDOWN 10050
+#define WSAENETUNREACH 10051
+#define WSAENETRESET 10052
+#define WSAECONNABORTED 10053
+#define WSAECONNRESET 10054
+#define WSAENOBUFS 10055
+#define WSAEISCONN 10056
+#define WSAENOTCONN 10057
+#define WSAESHUTDOWN 10058
+#define WSAETOOMANYREFS 10059
+#define WSAETIMEDOUT 10060
+#define WSAECONNREFUSED 10061
+#define WSAELOOP 10062
+#define WSAENAMETOOLONG 10063
+#define WSAEHOSTDOWN 10064
+#define WSAEHOSTUNREACH 10065
+#define WSAENOTEMPTY 10066
+#define WSAEPROCLIM 10067
+#define WSAEUSERS 10068
+#define WSAEDQUOT 10069
+#define WSAESTALE 10070
+#define WSAEREMOTE 10071
+#define WSASYSNOTREADY 10091
+#define WSAVERNOTSUPPORTED 10092
+#define WSANOTINITIALISED 10093
+#define WSAEDISCON 10101
+#define WSAENOMORE 10102
+#define WSAECANCELLED 10103
+#define WSAEINVALIDPROCTABLE 10104
+#define WSAEINVALIDPROVIDER 10105
+#define WSAEPROVIDERFAILEDINIT 10106
+#define WSASYSCALLFAILURE 10107
+#define WSASERVICE_NOT_FOUND 10108
+#define WSATYPE_NOT_FOUND 10109
+#define WSA_E_NO_MORE 10110
+#define WSA_E_CANCELLED 10111
+#define WSAEREFUSED 10112
+#define WSAHOST_NOT_FOUND 11001
+#define WSATRY_AGAIN 11002
+#define WSANO_RECOVERY 11003
+#define WSANO_DATA 11004
+#define WSA_QOS_RECEIVERS 11005
+#define WSA_QOS_SENDERS 11006
+#define WSA_QOS_NO_SENDERS 11007
+#define WSA_QOS_NO_RECEIVERS 11008
+#define WSA_QOS_REQUEST_CONFIRMED 11009
+#define WSA_QOS_ADMISSION_FAILURE 11010
+#define WSA_QOS_POLICY_FAILURE 11011
+#define WSA_QOS_BAD_STYLE 11012
+#define WSA_QOS_BAD_OBJECT 11013
+#define WSA_QOS_TRAFFIC_CTRL_ERROR 11014
+#define WSA_QOS_GENERIC_ERROR 11015
+#define WSA_QOS_ESERVICETYPE 11016
+#define WSA_QOS_EFLOWSPEC 11017
+#define WSA_QOS_EPROVSPECBUF 11018
+#define WSA_QOS_EFILTERSTYLE 11019
+#define WSA_QOS_EFILTERTYPE 11020
+#define WSA_QOS_EFILTERCOUNT 11021
+#define WSA_QOS_EOBJLENGTH 11022
+#define WSA_QOS_EFLOWCOUNT 11023
+#define WSA_QOS_EUNKNOWNPSOBJ 11024
+#define WSA_QOS_EPOLICYOBJ 11025
+#define WSA_QOS_EFLOWDESC 11026
+#define WSA_QOS_EPSFLOWSPEC 11027
+#define WSA_QOS_EPSFILTERSPEC 11028
+#define WSA_QOS_ESDMODEOBJ 11029
+#define WSA_QOS_ESHAPERATEOBJ 11030
+#define WSA_QOS_RESERVED_PETYPE 11031
+#define WSANO_ADDRESS WSANO_DATA
+#define WSA_QOS_EUNKOWNPSOBJ WSA_QOS_EUNKNOWNPSOBJ  // the misspelling is Windows' own
+
+// --- Win32 codes: AcceptEx and its family, completion ports, GetOverlappedResult -----------------
+#define ERROR_INVALID_HANDLE 6
+#define ERROR_NOT_ENOUGH_MEMORY 8
+#define ERROR_HANDLE_EOF 38
+#define ERROR_NOT_SUPPORTED 50
+#define ERROR_NETNAME_DELETED 64
+#define ERROR_INVALID_PARAMETER 87
+#define ERROR_SEM_TIMEOUT 121
+#define ERROR_INSUFFICIENT_BUFFER 122
+#define ERROR_MORE_DATA 234
+#define ERROR_ABANDONED_WAIT_0 735
+#define ERROR_OPERATION_ABORTED 995
+#define ERROR_IO_INCOMPLETE 996
+#define ERROR_IO_PENDING 997
+#define ERROR_NOACCESS 998
+#define ERROR_NOT_FOUND 1168
+#define ERROR_INVALID_NETNAME 1214
+#define ERROR_CONNECTION_REFUSED 1225
+#define ERROR_GRACEFUL_DISCONNECT 1226
+#define ERROR_NETWORK_UNREACHABLE 1231
+#define ERROR_HOST_UNREACHABLE 1232
+#define ERROR_PROTOCOL_UNREACHABLE 1233
+#define ERROR_PORT_UNREACHABLE 1234
+#define ERROR_CONNECTION_ABORTED 1236
+#define ERROR_INVALID_USER_BUFFER 1784
+
+#endif  // MILLRACE_WINSOCK_ERRORS_H_

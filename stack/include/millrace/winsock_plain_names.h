@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Step 2 of winsock2.h, and no use without step 1: from here on the plain names are Windows'.
+//
+// Invariant: every name with the prefix WS_ in winsock_types.h and winsock_constants.h is listed,
+// so no program gets the C library's number for a Winsock name. The tests in tests/spi_shim/abi_*
+// read all values through this file.
+#ifndef MILLRACE_WINSOCK_PLAIN_NAMES_H_
+#define MILLRACE_WINSOCK_PLAIN_NAMES_H_
+
+// --- Types ---------------------------------------------------------------------------------------
+#define sockaddr WS_sockaddr
+#define sockaddr_in WS_sockaddr_in
+#define sockaddr_in6 WS_sockaddr_in6
+#define sockaddr_storage WS_sockaddr_storage
+#define in_addr WS_in_addr
+#define in6_addr WS_in6_addr
+#define ip_mreq WS_ip_mreq
+#define ip_mreq_source WS_ip_mreq_source
+#define ipv6_mreq WS_ipv6_mreq
+#define group_req WS_group_req
+#define in_pktinfo WS_in_pktinfo
+#define in6_pktinfo WS_in6_pktinfo
+#define linger WS_linger
+#define timeval WS_timeval
+#define fd_set WS_fd_set
+#define u_long WS_u_long
+#define socklen_t WS_socklen_t
+
+// --- Members that are macros on Windows, too
+// ------------------------------------------------------
+#undef s_addr
+#define s_addr S_un.S_addr
+#undef s6_addr
+#define s6_addr u.Byte
+#undef s6_addr16
+#define s6_addr16 u.Word
+
+// --- Functions
+// -------------------------------------------------------------------------------------
+#define inet_pton WS_inet_pton
+#define inet_ntop WS_inet_ntop
+#undef FD_ZERO
+#define FD_ZERO WS_FD_ZERO
+#undef FD_SET
+#define FD_SET WS_FD_SET
+#undef FD_CLR
+#define FD_CLR WS_FD_CLR
+#undef FD_ISSET
+#define FD_ISSET WS_FD_ISSET
+#undef FD_SETSIZE
+#define FD_SETSIZE WS_FD_SETSIZE
+
+// --- Constants, by alphabet
+// ------------------------------------------------------------------------
+#undef AF_APPLETALK
+#define AF_APPLETALK WS_AF_APPLETALK
+#undef AF_DECnet
+#define AF_DECnet WS_AF_DECnet
+#undef AF_INET
+#define AF_INET WS_AF_INET
+#undef AF_INET6
+#define AF_INET6 WS_AF_INET6
+#undef AF_IPX
+#define AF_IPX WS_AF_IPX
+#undef AF_IRDA
+#define AF_IRDA WS_AF_IRDA
+#undef AF_MAX
+#define AF_MAX WS_AF_MAX
+#undef AF_SNA
+#define AF_SNA WS_AF_SNA
+#undef AF_UNIX
+#define AF_UNIX WS_AF_UNIX
+#undef AF_UNSPEC
+#define AF_UNSPEC WS_AF_UNSPEC
+#undef FIOASYNC
+#define FIOASYNC WS_FIOASYNC
+#undef FIONBIO
+#define FIONBIO WS_FIONBIO
+#undef FIONREAD
+#define FIONREAD WS_FIONREAD
+#undef IFF_BROADCAST
+#define IFF_BROADCAST WS_IFF_BROADCAST
+#undef IFF_LOOPBACK
+#define IFF_LOOPBACK WS_IFF_LOOPBACK
+#undef IFF_MULTICAST
+#define IFF_MULTICAST WS_IFF_MULTICAST
+#undef IFF_UP
+#define IFF_UP WS_IFF_UP
+#undef INADDR_ANY
+#define INADDR_ANY WS_INADDR_ANY
+#undef INADDR_BROADCAST
+#define INADDR_BROADCAST WS_INADDR_BROADCAST
+#undef INADDR_LOOPBACK
+#define INADDR_LOOPBACK WS_INADDR_LOOPBACK
+#undef INADDR_NONE
+#define INADDR_NONE WS_INADDR_NONE
+#undef IOC_IN
+#define IOC_IN WS_IOC_IN
+#undef IOC_INOUT
+#define IOC_INOUT WS_IOC_INOUT
+#undef IOC_OUT
+#define IOC_OUT WS_IOC_OUT
+#undef IPPROTO_AH
+#define IPPROTO_AH WS_IPPROTO_AH
+#undef IPPROTO_DSTOPTS
+#define IPPROTO_DSTOPTS WS_IPPROTO_DSTOPTS
+#undef IPPROTO_EGP
+#define IPPROTO_EGP WS_IPPROTO_EGP
+#undef IPPROTO_ESP
+#define IPPROTO_ESP WS_IPPROTO_ESP
+#undef IPPROTO_FRAGMENT
+#define IPPROTO_FRAGMENT WS_IPPROTO_FRAGMENT
+#undef IPPROTO_HOPOPTS
+#define IPPROTO_HOPOPTS WS_IPPROTO_HOPOPTS
+#undef IPPROTO_ICMP
+#define IPPROTO_ICMP WS_IPPROTO_ICMP
+#undef IPPROTO_ICMPV6
+#define IPPROTO_ICMPV6 WS_IPPROTO_ICMPV6
+#undef IPPROTO_IDP
+#define IPPROTO_IDP WS_IPPROTO_IDP
+#undef IPPROTO_IGMP
+#define IPPROTO_IGMP WS_IPPROTO_IGMP
+#undef IPPROTO_IP
+#define IPPROTO_IP WS_IPPROTO_IP
+#undef IPPROTO_IPV6
+#define IPPROTO_IPV6 WS_IPPROTO_IPV6
+#undef IPPROTO_L2TP
+#define IPPROTO_L2TP WS_IPPROTO_L2TP
+#undef IPPROTO_MAX
+#define IPPROTO_MAX WS_IPPROTO_MAX
+#undef IPPROTO_NONE
+#define IPPROTO_NONE WS_IPPROTO_NONE
+#undef IPPROTO_PIM
+#define IPPROTO_PIM WS_IPPROTO_PIM
+#undef IPPROTO_PUP
+#define IPPROTO_PUP WS_IPPROTO_PUP
+#undef IPPROTO_RAW
+#define IPPROTO_RAW WS_IPPROTO_RAW
+#undef IPPROTO_ROUTING
+#define IPPROTO_ROUTING WS_IPPROTO_ROUTING
+#undef IPPROTO_SCTP
+#define IPPROTO_SCTP WS_IPPROTO_SCTP
+#undef IPPROTO_TCP
+#define IPPROTO_TCP WS_IPPROTO_TCP
+#undef IPPROTO_UDP
+#define IPPROTO_UDP WS_IPPROTO_UDP
+#undef IPV6_ADD_MEMBERSHIP
+#define IPV6_ADD_MEMBERSHIP WS_IPV6_ADD_MEMBERSHIP
+#undef IPV6_CHECKSUM
+#define IPV6_CHECKSUM WS_IPV6_CHECKSUM
+#undef IPV6_DONTFRAG
+#define IPV6_DONTFRAG WS_IPV6_DONTFRAG
+#undef IPV6_DROP_MEMBERSHIP
+#define IPV6_DROP_MEMBERSHIP WS_IPV6_DROP_MEMBERSHIP
+#undef IPV6_HDRINCL
+#define IPV6_HDRINCL WS_IPV6_HDRINCL
+#undef IPV6_HOPLIMIT
+#define IPV6_HOPLIMIT WS_IPV6_HOPLIMIT
+#undef IPV6_HOPOPTS
+#define IPV6_HOPOPTS WS_IPV6_HOPOPTS
+#undef IPV6_JOIN_GROUP
+#define IPV6_JOIN_GROUP WS_IPV6_JOIN_GROUP
+#undef IPV6_LEAVE_GROUP
+#define IPV6_LEAVE_GROUP WS_IPV6_LEAVE_GROUP
+#undef IPV6_MTU
+#define IPV6_MTU WS_IPV6_MTU
+#undef IPV6_MTU_DISCOVER
+#define IPV6_MTU_DISCOVER WS_IPV6_MTU_DISCOVER
+#undef IPV6_MULTICAST_HOPS
+#define IPV6_MULTICAST_HOPS WS_IPV6_MULTICAST_HOPS
+#undef IPV6_MULTICAST_IF
+#define IPV6_MULTICAST_IF WS_IPV6_MULTICAST_IF
+#undef IPV6_MULTICAST_LOOP
+#define IPV6_MULTICAST_LOOP WS_IPV6_MULTICAST_LOOP
+#undef IPV6_PKTINFO
+#define IPV6_PKTINFO WS_IPV6_PKTINFO
+#undef IPV6_RECVERR
+#define IPV6_RECVERR WS_IPV6_RECVERR
+#undef IPV6_RECVRTHDR
+#define IPV6_RECVRTHDR WS_IPV6_RECVRTHDR
+#undef IPV6_RECVTCLASS
+#define IPV6_RECVTCLASS WS_IPV6_RECVTCLASS
+#undef IPV6_RTHDR
+#define IPV6_RTHDR WS_IPV6_RTHDR
+#undef IPV6_TCLASS
+#define IPV6_TCLASS WS_IPV6_TCLASS
+#undef IPV6_UNICAST_HOPS
+#define IPV6_UNICAST_HOPS WS_IPV6_UNICAST_HOPS
+#undef IPV6_UNICAST_IF
+#define IPV6_UNICAST_IF WS_IPV6_UNICAST_IF
+#undef IPV6_V6ONLY
+#define IPV6_V6ONLY WS_IPV6_V6ONLY
+#undef IP_ADD_MEMBERSHIP
+#define IP_ADD_MEMBERSHIP WS_IP_ADD_MEMBERSHIP
+#undef IP_ADD_SOURCE_MEMBERSHIP
+#define IP_ADD_SOURCE_MEMBERSHIP WS_IP_ADD_SOURCE_MEMBERSHIP
+#undef IP_BLOCK_SOURCE
+#define IP_BLOCK_SOURCE WS_IP_BLOCK_SOURCE
+#undef IP_DROP_MEMBERSHIP
+#define IP_DROP_MEMBERSHIP WS_IP_DROP_MEMBERSHIP
+#undef IP_DROP_SOURCE_MEMBERSHIP
+#define IP_DROP_SOURCE_MEMBERSHIP WS_IP_DROP_SOURCE_MEMBERSHIP
+#undef IP_HDRINCL
+#define IP_HDRINCL WS_IP_HDRINCL
+#undef IP_MTU
+#define IP_MTU WS_IP_MTU
+#undef IP_MTU_DISCOVER
+#define IP_MTU_DISCOVER WS_IP_MTU_DISCOVER
+#undef IP_MULTICAST_IF
+#define IP_MULTICAST_IF WS_IP_MULTICAST_IF
+#undef IP_MULTICAST_LOOP
+#define IP_MULTICAST_LOOP WS_IP_MULTICAST_LOOP
+#undef IP_MULTICAST_TTL
+#define IP_MULTICAST_TTL WS_IP_MULTICAST_TTL
+#undef IP_OPTIONS
+#define IP_OPTIONS WS_IP_OPTIONS
+#undef IP_PKTINFO
+#define IP_PKTINFO WS_IP_PKTINFO
+#undef IP_RECVERR
+#define IP_RECVERR WS_IP_RECVERR
+#undef IP_RECVTOS
+#define IP_RECVTOS WS_IP_RECVTOS
+#undef IP_RECVTTL
+#define IP_RECVTTL WS_IP_RECVTTL
+#undef IP_TOS
+#define IP_TOS WS_IP_TOS
+#undef IP_TTL
+#define IP_TTL WS_IP_TTL
+#undef IP_UNBLOCK_SOURCE
+#define IP_UNBLOCK_SOURCE WS_IP_UNBLOCK_SOURCE
+#undef IP_UNICAST_IF
+#define IP_UNICAST_IF WS_IP_UNICAST_IF
+#undef MCAST_BLOCK_SOURCE
+#define MCAST_BLOCK_SOURCE WS_MCAST_BLOCK_SOURCE
+#undef MCAST_JOIN_GROUP
+#define MCAST_JOIN_GROUP WS_MCAST_JOIN_GROUP
+#undef MCAST_JOIN_SOURCE_GROUP
+#define MCAST_JOIN_SOURCE_GROUP WS_MCAST_JOIN_SOURCE_GROUP
+#undef MCAST_LEAVE_GROUP
+#define MCAST_LEAVE_GROUP WS_MCAST_LEAVE_GROUP
+#undef MCAST_LEAVE_SOURCE_GROUP
+#define MCAST_LEAVE_SOURCE_GROUP WS_MCAST_LEAVE_SOURCE_GROUP
+#undef MCAST_UNBLOCK_SOURCE
+#define MCAST_UNBLOCK_SOURCE WS_MCAST_UNBLOCK_SOURCE
+#undef MSG_CTRUNC
+#define MSG_CTRUNC WS_MSG_CTRUNC
+#undef MSG_DONTROUTE
+#define MSG_DONTROUTE WS_MSG_DONTROUTE
+#undef MSG_ERRQUEUE
+#define MSG_ERRQUEUE WS_MSG_ERRQUEUE
+#undef MSG_OOB
+#define MSG_OOB WS_MSG_OOB
+#undef MSG_PEEK
+#define MSG_PEEK WS_MSG_PEEK
+#undef MSG_TRUNC
+#define MSG_TRUNC WS_MSG_TRUNC
+#undef MSG_WAITALL
+#define MSG_WAITALL WS_MSG_WAITALL
+#undef PF_APPLETALK
+#define PF_APPLETALK WS_PF_APPLETALK
+#undef PF_DECnet
+#define PF_DECnet WS_PF_DECnet
+#undef PF_INET
+#define PF_INET WS_PF_INET
+#undef PF_INET6
+#define PF_INET6 WS_PF_INET6
+#undef PF_IPX
+#define PF_IPX WS_PF_IPX
+#undef PF_MAX
+#define PF_MAX WS_PF_MAX
+#undef PF_SNA
+#define PF_SNA WS_PF_SNA
+#undef PF_UNIX
+#define PF_UNIX WS_PF_UNIX
+#undef PF_UNSPEC
+#define PF_UNSPEC WS_PF_UNSPEC
+#undef SIOCATMARK
+#define SIOCATMARK WS_SIOCATMARK
+#undef SOCK_DGRAM
+#define SOCK_DGRAM WS_SOCK_DGRAM
+#undef SOCK_RAW
+#define SOCK_RAW WS_SOCK_RAW
+#undef SOCK_RDM
+#define SOCK_RDM WS_SOCK_RDM
+#undef SOCK_SEQPACKET
+#define SOCK_SEQPACKET WS_SOCK_SEQPACKET
+#undef SOCK_STREAM
+#define SOCK_STREAM WS_SOCK_STREAM
+#undef SOL_SOCKET
+#define SOL_SOCKET WS_SOL_SOCKET
+#undef SOMAXCONN
+#define SOMAXCONN WS_SOMAXCONN
+#undef SO_ACCEPTCONN
+#define SO_ACCEPTCONN WS_SO_ACCEPTCONN
+#undef SO_BROADCAST
+#define SO_BROADCAST WS_SO_BROADCAST
+#undef SO_DEBUG
+#define SO_DEBUG WS_SO_DEBUG
+#undef SO_DONTROUTE
+#define SO_DONTROUTE WS_SO_DONTROUTE
+#undef SO_ERROR
+#define SO_ERROR WS_SO_ERROR
+#undef SO_KEEPALIVE
+#define SO_KEEPALIVE WS_SO_KEEPALIVE
+#undef SO_LINGER
+#define SO_LINGER WS_SO_LINGER
+#undef SO_OOBINLINE
+#define SO_OOBINLINE WS_SO_OOBINLINE
+#undef SO_RCVBUF
+#define SO_RCVBUF WS_SO_RCVBUF
+#undef SO_RCVLOWAT
+#define SO_RCVLOWAT WS_SO_RCVLOWAT
+#undef SO_RCVTIMEO
+#define SO_RCVTIMEO WS_SO_RCVTIMEO
+#undef SO_REUSEADDR
+#define SO_REUSEADDR WS_SO_REUSEADDR
+#undef SO_SNDBUF
+#define SO_SNDBUF WS_SO_SNDBUF
+#undef SO_SNDLOWAT
+#define SO_SNDLOWAT WS_SO_SNDLOWAT
+#undef SO_SNDTIMEO
+#define SO_SNDTIMEO WS_SO_SNDTIMEO
+#undef SO_TYPE
+#define SO_TYPE WS_SO_TYPE
+#undef TCP_FASTOPEN
+#define TCP_FASTOPEN WS_TCP_FASTOPEN
+#undef TCP_KEEPCNT
+#define TCP_KEEPCNT WS_TCP_KEEPCNT
+#undef TCP_KEEPIDLE
+#define TCP_KEEPIDLE WS_TCP_KEEPIDLE
+#undef TCP_KEEPINTVL
+#define TCP_KEEPINTVL WS_TCP_KEEPINTVL
+#undef TCP_MAXSEG
+#define TCP_MAXSEG WS_TCP_MAXSEG
+#undef TCP_NODELAY
+#define TCP_NODELAY WS_TCP_NODELAY
+
+#endif  // MILLRACE_WINSOCK_PLAIN_NAMES_H_

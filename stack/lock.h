@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The lock of a Stack: one atomic exchange to take, one store to leave, and a way to be polite.
+//
+// A thread that turns a Stack takes and leaves the lock without pause; a std::mutex would let it win
+// against everyone else for milliseconds. Whoever waits says so, and the turner gives way.
+#pragma once
+
+#include <sched.h>
+
+#include <atomic>
+#include <cstdint>
+
+namespace millrace {
+
+class StackLock {
+ public:
+  bool try_lock() noexcept { return !held_.exchange(true, std::memory_order_acquire); }
+
+  void lock() noexcept {
+    if (!try_lock()) lock_contended();
+  }
+
+  void unlock() noexcept { held_.store(false, std::memory_order_release); }
+
+  /// Whether another thread waits for the lock; a hint, true or false may be stale.
+  bool is_wanted() const noexcept { return n_waiting_.load(std::memory_order_relaxed) != 0; }
+
+  /// Leaves the lock to whoever waits, and takes it back. Call with the lock held.
+  void give_way() noexcept {
+    unlock();
+    for (int i = 0; i < kSpins && is_wanted() && !held_.load(std::memory_order_relaxed); ++i) {
+      pause(i);
+    }
+    lock();
+  }
+
+ private:
+  static constexpr int kSpins = 256;
+
+  static void pause(int spins) noexcept {
+    if (spins % 64 == 63) {
+      sched_yield();  // more threads than cores: the holder may be waiting for this one
+    } else {
+      __builtin_ia32_pause();
+    }
+  }
+
+  void lock_contended() noexcept {
+    n_waiting_.fetch_add(1, std::memory_order_relaxed);
+    for (int i = 0;; ++i) {
+      if (!held_.load(std::memory_order_relaxed) && try_lock()) break;
+      pause(i);
+    }
+    n_waiting_.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+  std::atomic<bool> held_{false};
+  std::atomic<uint32_t> n_waiting_{0};
+};
+
+}  // namespace millrace

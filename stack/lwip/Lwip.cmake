@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Builds upstream lwIP 2.2.1, unmodified, with our options: target `lwip`.
+# The sources come from MILLRACE_LWIP_DIR, or once from Debian's source archive into the build tree.
+if(MILLRACE_LWIP_DIR)
+  set(LWIP_DIR ${MILLRACE_LWIP_DIR})
+else()
+  set(LWIP_DIR ${CMAKE_BINARY_DIR}/lwip-2.2.1)
+  if(NOT EXISTS ${LWIP_DIR}/src/Filelists.cmake)
+    message(STATUS "Fetching lwIP 2.2.1 from Debian's source archive")
+    execute_process(COMMAND ${CMAKE_CURRENT_LIST_DIR}/fetch ${LWIP_DIR}
+      RESULT_VARIABLE fetched ERROR_VARIABLE why OUTPUT_QUIET)
+    if(NOT fetched EQUAL 0)
+      message(FATAL_ERROR "${why}")
+    endif()
+  endif()
+endif()
+if(NOT EXISTS ${LWIP_DIR}/src/Filelists.cmake)
+  message(FATAL_ERROR "no lwIP in ${LWIP_DIR}; MILLRACE_LWIP_DIR must name an unpacked lwIP 2.2.1")
+endif()
+include(${LWIP_DIR}/src/Filelists.cmake)
+if(NOT LWIP_VERSION_STRING STREQUAL "2.2.1")
+  message(FATAL_ERROR "${LWIP_DIR} holds lwIP ${LWIP_VERSION_STRING}; millrace is built on 2.2.1")
+endif()
+
+add_library(lwip STATIC
+  ${lwipcore_SRCS} ${lwipcore4_SRCS} ${lwipcore6_SRCS} ${LWIP_DIR}/src/netif/ethernet.c)
+target_include_directories(lwip SYSTEM PUBLIC
+  ${LWIP_DIR}/src/include ${CMAKE_CURRENT_LIST_DIR})
+target_compile_options(lwip PRIVATE -fno-strict-aliasing -w)
+# A PBUF_RAM lives in an mbuf: pbuf.c, and nothing else, allocates from the Stack's pool.
+set_source_files_properties(${LWIP_DIR}/src/core/pbuf.c PROPERTIES COMPILE_DEFINITIONS
+  "mem_malloc=millrace_pbuf_malloc;mem_free=millrace_pbuf_free;mem_trim=millrace_pbuf_trim")
+# init.c only checks options, at compile time, where a variable is no number.
+set_source_files_properties(${LWIP_DIR}/src/core/init.c PROPERTIES COMPILE_DEFINITIONS TCP_WND=524288)

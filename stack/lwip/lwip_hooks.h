@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The places where lwIP asks us (see "Hooks" in lwip/opt.h); the answers are in lwip/port.cc. */
+#ifndef MILLRACE_LWIP_HOOKS_H
+#define MILLRACE_LWIP_HOOKS_H
+
+#include "lwip/ip_addr.h"
+#include "lwip/pbuf.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+struct netif;
+struct tcp_hdr;
+struct tcp_pcb;
+
+struct netif* millrace_route4(const ip4_addr_t* source, const ip4_addr_t* destination);
+struct netif* millrace_route6(const ip6_addr_t* source, const ip6_addr_t* destination);
+err_t millrace_tcp_in(struct tcp_hdr* header, uint16_t opt_len, uint16_t opt1_len, uint8_t* opt2,
+                      struct pbuf* p);
+#ifdef __cplusplus
+}
+#endif
+
+#endif

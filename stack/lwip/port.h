@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What lwIP reaches through its port: the engine's pool, clock and loopback interface.
+//
+// lwIP keeps its state in globals, so there is one Engine per copy of lwIP, and one Stack owns it.
+// Layout of an mbuf as lwIP sees it (DPDK rte_mbuf.h: the private area follows struct rte_mbuf):
+//
+//   | rte_mbuf (128) | private area (64)            | headroom | frame ...
+//   |                | pbuf_custom (32) | Parcel 32 |          ^ pbuf.payload moves in here
+//
+// PBUF_RAM pbufs are allocated at the private area too, so mbuf_of() holds for every pbuf that
+// carries payload, received or sent.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "dpdk_io/clock.h"
+#include "lwip/netif.h"
+#include "lwip/pbuf.h"
+#include "stack/counters.h"
+
+namespace millrace {
+
+inline constexpr uint16_t kPrivateBytes = 64;
+
+/// What the Stack keeps beside a received pbuf while it waits in an Inbox.
+struct Parcel {
+  pbuf* next;            ///< next parcel of the Inbox, head pbuf
+  uint8_t source[16];    ///< peer's address, network byte order; IPv4 in the first 4 bytes
+  uint16_t source_port;  ///< host byte order
+  uint8_t family;        ///< 4 or 6
+  uint8_t flags;
+  uint32_t zone;         ///< of a link-local source
+};
+
+struct PrivateArea {
+  pbuf_custom custom;
+  Parcel parcel;
+};
+static_assert(sizeof(pbuf_custom) == 32);
+static_assert(sizeof(PrivateArea) <= kPrivateBytes);
+static_assert(offsetof(PrivateArea, custom) == 0);
+static_assert(PBUF_LINK_ENCAPSULATION_HLEN >= kPrivateBytes);
+
+inline rte_mbuf* mbuf_of(pbuf* p) { return reinterpret_cast<rte_mbuf*>(p) - 1; }
+inline PrivateArea* private_area(rte_mbuf* m) { return reinterpret_cast<PrivateArea*>(m + 1); }
+inline Parcel& parcel_of(pbuf* p) { return reinterpret_cast<PrivateArea*>(p)->parcel; }
+
+struct Engine {
+  rte_mempool* pool = nullptr;
+  const Clock* clock = nullptr;
+  netif* loop = nullptr;
+  Counters* counters = nullptr;
+};
+extern Engine engine;
+
+/// Makes the mbuf's pbuf: payload and length are the mbuf's data; segments become a chain.
+/// @owner takes m; the pbuf's last reference frees it
+pbuf* pbuf_from(rte_mbuf* m) noexcept;
+
+}  // namespace millrace

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "stack/netif.h"
+
+#include <rte_memcpy.h>
+#include <rte_prefetch.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "dpdk_io/startup_error.h"
+#include "lwip/etharp.h"
+#include "lwip/ethip6.h"
+#include "lwip/prot/ethernet.h"
+#include "lwip/prot/ip4.h"
+#include "netif/ethernet.h"
+#include "stack/lwip/port.h"
+#include "stack/lwip_glue.h"
+#include "stack/tx_checksum.h"
+
+namespace millrace {
+namespace {
+
+constexpr uint16_t kSoftwareCheck = NETIF_CHECKSUM_CHECK_IP | NETIF_CHECKSUM_CHECK_UDP |
+                                    NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_ICMP |
+                                    NETIF_CHECKSUM_CHECK_ICMP6;
+
+constexpr eth_addr kNoAddress{};
+
+err_t loop_output(netif* n, pbuf* p, uint16_t type) {
+  return ethernet_output(n, p, &kNoAddress, &kNoAddress, type);
+}
+
+bool verifies(const PortConfig& config) {
+  if (config.checksum != ChecksumPolicy::kAuto) return config.checksum == ChecksumPolicy::kOn;
+  // A Linux peer on the same host leaves sums to the NIC that is not there (partial checksums).
+  return !config.device.starts_with("net_af_xdp") && !config.device.starts_with("net_af_packet") &&
+         !config.device.starts_with("net_tap");
+}
+
+uint16_t generated_in_software(const PortCaps& caps) {
+  uint16_t flags = NETIF_CHECKSUM_GEN_ICMP | NETIF_CHECKSUM_GEN_ICMP6;
+  if (!caps.tx_checksum_ip4) flags |= NETIF_CHECKSUM_GEN_IP;
+  if (!caps.tx_checksum_tcp) flags |= NETIF_CHECKSUM_GEN_TCP;
+  if (!caps.tx_checksum_udp) flags |= NETIF_CHECKSUM_GEN_UDP;
+  return flags;
+}
+
+}  // namespace
+
+Netif::Netif(Port& port, uint16_t queue, const PortConfig& config, Counters& counters)
+    : port_(port),
+      counters_(counters),
+      queue_(queue),
+      is_loop_(false),
+      verify_checksums_(verifies(config)),
+      gen_flags_(generated_in_software(port.caps())) {
+  const PortCaps& caps = port.caps();
+  offloads_checksums_ = caps.tx_checksum_ip4 || caps.tx_checksum_tcp || caps.tx_checksum_udp;
+  ip4_addr_t address{}, mask{}, gateway{};
+  for (const Prefix& prefix : config.addresses) {
+    if (prefix.address.family != 4) continue;
+    address = to_ip4(prefix.address);
+    mask.addr = prefix.length == 0 ? 0 : lwip_htonl(~uint32_t{0} << (32 - prefix.length));
+  }
+  for (const IpAddress& router : config.gateway) {
+    if (router.family == 4) gateway = to_ip4(router);
+  }
+  lwip_.mtu = port.caps().mtu;
+  add(address, mask, gateway);
+  netif_create_ip6_linklocal_address(&lwip_, 1);
+  netif_ip6_addr_set_state(&lwip_, 0, IP6_ADDR_PREFERRED);
+  for (const Prefix& prefix : config.addresses) {
+    if (prefix.address.family == 6) add_address6(prefix);
+  }
+  add_neighbors(config);
+  if (netif_default == nullptr || !ip4_addr_isany_val(gateway)) netif_set_default(&lwip_);
+}
+
+Netif::Netif(Port& loop_port, Counters& counters)
+    : port_(loop_port),
+      counters_(counters),
+      queue_(0),
+      is_loop_(true),
+      verify_checksums_(false) {
+  ip4_addr_t address, mask, gateway{};
+  IP4_ADDR(&address, 127, 0, 0, 1);
+  IP4_ADDR(&mask, 255, 0, 0, 0);
+  lwip_.mtu = loop_port.caps().mtu;
+  add(address, mask, gateway);
+  lwip_.output = [](netif* n, pbuf* p, const ip4_addr_t*) { return loop_output(n, p, ETHTYPE_IP); };
+  lwip_.output_ip6 = [](netif* n, pbuf* p, const ip6_addr_t*) {
+    return loop_output(n, p, ETHTYPE_IPV6);
+  };
+  ip_addr_t loopback6 = IPADDR6_INIT_HOST(0, 0, 0, 1);
+  netif_ip6_addr_set(&lwip_, 0, ip_2_ip6(&loopback6));
+  netif_ip6_addr_set_state(&lwip_, 0, IP6_ADDR_PREFERRED);
+  // ethernet_input() refuses IP on an interface without ARP; set it only now, so that none is sent.
+  lwip_.flags |= NETIF_FLAG_ETHARP;
+}
+
+Netif::~Netif() {
+  netif_set_down(&lwip_);
+  netif_remove(&lwip_);
+  out_.clear();
+}
+
+void Netif::add(const ip4_addr_t& address, const ip4_addr_t& mask, const ip4_addr_t& gateway) {
+  netif_add(&lwip_, &address, &mask, &gateway, this, on_init, ethernet_input);
+  netif_set_up(&lwip_);
+  netif_set_link_up(&lwip_);
+  lwip_.chksum_flags = gen_flags_;
+}
+
+err_t Netif::on_init(netif* n) {
+  auto* self = static_cast<Netif*>(n->state);
+  n->name[0] = self->is_loop_ ? 'l' : 'm';
+  n->name[1] = self->is_loop_ ? 'o' : 'r';
+  n->output = etharp_output;
+  n->output_ip6 = ethip6_output;
+  n->linkoutput = on_output;
+  n->mtu = self->port_.caps().mtu;
+  n->mtu6 = n->mtu;
+  const std::array<uint8_t, 6> mac = self->port_.mac();
+  std::copy(mac.begin(), mac.end(), n->hwaddr);
+  n->hwaddr_len = 6;
+  n->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHERNET;
+  if (!self->is_loop_) n->flags |= NETIF_FLAG_ETHARP | NETIF_FLAG_MLD6;
+  return ERR_OK;
+}
+
+void Netif::add_address6(const Prefix& prefix) {
+  const ip_addr_t address = to_lwip(prefix.address);
+  if (prefix.length != 64) {
+    throw StartupError(
+        "address " + prefix.address.text(), "an IPv6 prefix of " + std::to_string(prefix.length),
+        "use /64: other prefix lengths are not there yet");
+  }
+  s8_t index = -1;
+  if (netif_add_ip6_address(&lwip_, ip_2_ip6(&address), &index) != ERR_OK || index < 0) {
+    throw StartupError("address " + prefix.address.text(), "no room for another IPv6 address",
+                       "keep at most 3 per port");
+  }
+  netif_ip6_addr_set_state(&lwip_, index, IP6_ADDR_PREFERRED);
+}
+
+void Netif::add_neighbors(const PortConfig& config) {
+  for (const Neighbor& neighbor : config.neighbors) {
+    if (neighbor.address.family != 4) {
+      throw StartupError("neighbor " + neighbor.address.text(), "static IPv6 neighbors",
+                         "remove it: only IPv4 neighbors can be static so far");
+    }
+    const ip4_addr_t address = to_ip4(neighbor.address);
+    eth_addr mac;
+    std::copy(neighbor.mac.begin(), neighbor.mac.end(), mac.addr);
+    if (etharp_add_static_entry(&address, &mac) != ERR_OK) {
+      throw StartupError("neighbor " + neighbor.address.text(), "it is in no port's subnet",
+                         "correct the address or the port's prefix");
+    }
+  }
+}
+
+uint32_t Netif::poll() noexcept {
+  if (is_loop_ && looping_ == 0) return 0;
+  std::array<rte_mbuf*, kBurstMax> frames;
+  const uint16_t n = port_.rx(queue_, frames);
+  if (is_loop_) looping_ -= std::min<uint32_t>(n, looping_);
+  for (uint16_t i = 0; i < n; ++i) {
+    rte_prefetch0(rte_pktmbuf_mtod(frames[i], void*));
+    rte_prefetch0(private_area(frames[i]));
+  }
+  for (uint16_t i = 0; i < n; ++i) input(frames[i]);
+  return n;
+}
+
+void Netif::input(rte_mbuf* m) noexcept {
+  if (!accept(m)) {
+    rte_pktmbuf_free(m);
+    return;
+  }
+  ++counters_.rx_pkts;
+  pbuf* const p = pbuf_from(m);
+  if (lwip_.input(p, &lwip_) != ERR_OK) pbuf_free(p);
+}
+
+// Lengths first (lwIP 2.2.1 reads ARP, IPv4 and IPv6 headers without asking whether they are there),
+// then what the device says of the checksums.
+bool Netif::accept(rte_mbuf* m) noexcept {
+  constexpr uint32_t kArpBytes = SIZEOF_ETH_HDR + 28;
+  const uint32_t length = m->data_len;
+  if (length < SIZEOF_ETH_HDR + IP_HLEN) {
+    ++counters_.rx_short;
+    return false;
+  }
+  const auto* const bytes = rte_pktmbuf_mtod(m, const uint8_t*);
+  const auto type = static_cast<uint16_t>((bytes[12] << 8) | bytes[13]);
+  bool whole = true;
+  switch (type) {
+    case ETHTYPE_IP:
+      whole = length >= SIZEOF_ETH_HDR + uint32_t{bytes[SIZEOF_ETH_HDR] & 0x0fu} * 4;
+      break;
+    case ETHTYPE_IPV6:
+      whole = length >= SIZEOF_ETH_HDR + IP6_HLEN;
+      break;
+    case ETHTYPE_ARP:
+      whole = length >= kArpBytes;
+      break;
+    default:
+      ++counters_.rx_unknown_type;
+      return false;
+  }
+  if (!whole || m->pkt_len > UINT16_MAX) {
+    ++counters_.rx_short;
+    return false;
+  }
+  if (!verify_checksums_) return true;
+  const uint64_t l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+  const uint64_t ip = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+  if (l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD || ip == RTE_MBUF_F_RX_IP_CKSUM_BAD) {
+    ++counters_.rx_bad_checksum;
+    return false;
+  }
+  uint16_t check = kSoftwareCheck;
+  if (l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD) {
+    check &= static_cast<uint16_t>(~(NETIF_CHECKSUM_CHECK_UDP | NETIF_CHECKSUM_CHECK_TCP));
+  }
+  if (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD) check &= static_cast<uint16_t>(~NETIF_CHECKSUM_CHECK_IP);
+  lwip_.chksum_flags = gen_flags_ | check;
+  return true;
+}
+
+err_t Netif::on_output(netif* n, pbuf* p) {
+  auto& self = *static_cast<Netif*>(n->state);
+  rte_mbuf* const m = self.frame_of(p);
+  if (m == nullptr) return ERR_MEM;
+  if (!self.is_loop_ && self.offloads_checksums_) request_tx_checksum(m, self.gen_flags_);
+  if (self.is_loop_) ++self.looping_;
+  ++self.counters_.tx_pkts;
+  if (!self.out_.push(m)) {
+    self.send_burst();
+    (void)self.out_.push(m);
+  }
+  return ERR_OK;
+}
+
+// The frame to send: the pbuf's own mbuf with one more reference, or a copy where someone else may
+// still look at it: the port hands mbufs on (ring), the NIC has not sent it yet, or p is a chain.
+rte_mbuf* Netif::frame_of(pbuf* p) noexcept {
+  rte_mbuf* const own = mbuf_of(p);
+  if (p->next == nullptr && port_.caps().tx_by_reference && rte_mbuf_refcnt_read(own) == 1) {
+    own->data_off = static_cast<uint16_t>(static_cast<char*>(p->payload) -
+                                          static_cast<char*>(own->buf_addr));
+    own->data_len = p->len;
+    own->pkt_len = p->len;
+    own->ol_flags = 0;
+    rte_mbuf_refcnt_update(own, 1);
+    return own;
+  }
+  rte_mbuf* const copy = rte_pktmbuf_alloc(engine.pool);
+  if (copy == nullptr || p->tot_len > rte_pktmbuf_tailroom(copy)) {
+    rte_pktmbuf_free(copy);
+    ++counters_.mbuf_alloc_failed;
+    return nullptr;
+  }
+  char* to = rte_pktmbuf_append(copy, p->tot_len);
+  for (const pbuf* q = p; q != nullptr; q = q->next) {
+    rte_memcpy(to, q->payload, q->len);
+    to += q->len;
+  }
+  ++counters_.tx_copied;
+  return copy;
+}
+
+void Netif::send_burst() noexcept { port_.tx(queue_, out_); }
+
+void Netif::poll_link() noexcept {
+  if (is_loop_) return;
+  port_.poll_link();
+  if (port_.link_up() == (netif_is_link_up(&lwip_) != 0)) return;
+  if (port_.link_up()) {
+    netif_set_link_up(&lwip_);
+  } else {
+    netif_set_link_down(&lwip_);
+  }
+}
+
+}  // namespace millrace

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A Netif is one lwIP interface on one queue of one Port: mbuf to pbuf and back, without a copy.
+//
+//   Port::rx -> poll() -> [length and checksum gate] -> lwIP        lwIP -> output() -> Burst -> flush() -> Port::tx
+//
+// Invariant: a frame that lwIP may look at holds its Ethernet, ARP or IP header whole in the first
+// segment; lwIP 2.2.1 reads past shorter ones. Everything dropped here is counted.
+#pragma once
+
+#include <cstdint>
+
+#include "dpdk_io/mbuf.h"
+#include "dpdk_io/port.h"
+#include "lwip/netif.h"
+#include "stack/config.h"
+#include "stack/counters.h"
+
+namespace millrace {
+
+class Netif {
+ public:
+  /// The interface of a configured port. @throws StartupError  an address that lwIP cannot take
+  Netif(Port& port, uint16_t queue, const PortConfig& config, Counters& counters);
+  /// 127.0.0.1 and ::1 on a looped ring port: no ARP, no checksums, frames come back to itself.
+  Netif(Port& loop_port, Counters& counters);
+  ~Netif();
+  Netif(const Netif&) = delete;
+  Netif& operator=(const Netif&) = delete;
+
+  /// Hands one receive burst to lwIP. @return frames received, 0..32
+  uint32_t poll() noexcept;
+  /// Gives everything lwIP queued to the port.
+  void flush() noexcept {
+    if (out_.size() != 0) send_burst();
+  }
+  /// Asks the port for its link and tells lwIP; about once a second.
+  void poll_link() noexcept;
+
+  Port& port() { return port_; }
+  netif& lwip() { return lwip_; }
+
+ private:
+  static err_t on_init(netif* n);
+  static err_t on_output(netif* n, pbuf* p);
+  void add(const ip4_addr_t& address, const ip4_addr_t& mask, const ip4_addr_t& gateway);
+  void add_address6(const Prefix& prefix);
+  void add_neighbors(const PortConfig& config);
+  bool accept(rte_mbuf* m) noexcept;
+  void input(rte_mbuf* m) noexcept;
+  rte_mbuf* frame_of(pbuf* p) noexcept;
+  void send_burst() noexcept;
+
+  Port& port_;
+  Counters& counters_;
+  uint16_t queue_;
+  bool is_loop_;
+  bool verify_checksums_;   ///< in software, where the device did not say "good"
+  bool offloads_checksums_ = false;
+  uint16_t gen_flags_ = 0;  ///< NETIF_CHECKSUM_GEN_*: what software computes
+  uint32_t looping_ = 0;    ///< frames in the loop ring: 0 spares the poll
+  Burst out_;
+  netif lwip_{};
+};
+
+}  // namespace millrace

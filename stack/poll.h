@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Waiting for many sockets at once: what select is made of.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "stack/stack.h"
+
+namespace millrace {
+
+struct PollEntry {
+  Socket* socket = nullptr;
+  bool wants_read = false;
+  bool wants_write = false;
+  bool wants_exception = false;
+  bool reads = false;
+  bool writes = false;
+  bool has_exception = false;
+  bool is_closed = false;  ///< another thread closed it meanwhile
+};
+
+/// Waits until one of the entries has what it wants, and says which.
+///
+/// @param[in,out] entries  the answers are written into them; sockets stay referenced by the caller
+/// @param deadline_ns      clock time; 0: one turn, no waiting
+/// @return entries with an answer, 0: the deadline passed
+uint32_t poll(Stack& stack, std::span<PollEntry> entries, uint64_t deadline_ns);
+
+}  // namespace millrace

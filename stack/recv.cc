@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The one decision about a receive: done at once, pending, or refused, and with which code.
+//
+//   refused?            -> the code, and nothing follows                      (contract: C4)
+//   first in line, and something to take?
+//                       -> filled now; an overlapped call completes as well   (contract: C2)
+//   overlapped          -> queued: WSA_IO_PENDING                             (contract: C3)
+//   nonblocking         -> one turn, and if that brought nothing WSAEWOULDBLOCK (contract: E10)
+//   else                -> wait until this request, in its turn, is served    (contract: B6)
+#include "stack/socket.h"
+
+namespace millrace {
+
+Outcome Socket::receive(const ReceiveCall& call) {
+  if (const WsaError refusal = receive_refusal(call); refusal != WsaError::kOk) return {refusal};
+  const bool is_overlapped = call.tell.overlapped != nullptr;
+  const bool must_not_wait = !is_overlapped && options.is_nonblocking;
+  // Who spins on a nonblocking socket turns the Stack by it.
+  if (must_not_wait && receives_.empty() && !can_take()) (void)stack_.turn();
+  if (receives_.empty() && can_take()) {
+    BufferCursor to(call.buffers);
+    const Outcome outcome = take(to, call.flags, call.from);
+    if (is_overlapped) complete_now(call.tell, outcome);
+    return outcome;
+  }
+  if (must_not_wait) return {WsaError::kWouldBlock};
+  if ((call.flags & WS_MSG_PEEK) != 0) return peek_blocking(call);
+  return start(receives_, call.buffers, BufferCursor(call.buffers), 0, call.flags, call.from,
+               call.tell, options.receive_timeout_ms);
+}
+
+// A peek takes nothing, so it has no place in the line of requests: it waits for something to see.
+Outcome Socket::peek_blocking(const ReceiveCall& call) {
+  const WsaError error = block_until(deadline_after(options.receive_timeout_ms),
+                                     [&] { return receives_.empty() && can_take(); });
+  if (error != WsaError::kOk) return {error};
+  BufferCursor to(call.buffers);
+  return take(to, call.flags, call.from);
+}
+
+// Success completes, too; an error that is returned has no completion (contract: C2 C4).
+void Socket::complete_now(const Overlapped& tell, const Outcome& outcome) {
+  if (outcome.error != WsaError::kOk) return;
+  stack_.post({tell.overlapped, tell.event, outcome});
+}
+
+}  // namespace millrace

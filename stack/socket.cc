@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "stack/socket.h"
+
+#include <arpa/inet.h>
+
+#include <cstring>
+
+namespace millrace {
+
+Socket::Socket(Stack& stack, Transport transport, uint8_t family)
+    : stack_(stack), transport_(transport), family_(family), local_{IpAddress::any(family), 0} {
+  const Config& config = stack.config();
+  options.no_delay = config.tcp.nodelay;
+  options.keep_alive_time_ms = config.tcp.keepalive_time_ms;
+  options.keep_alive_interval_ms = config.tcp.keepalive_interval_ms;
+  options.receive_buffer_bytes = transport == Transport::kTcp ? config.tcp.receive_window_bytes
+                                                              : config.udp.receive_buffer_bytes;
+  options.send_buffer_bytes = config.tcp.send_buffer_bytes;
+  ++stack_.n_sockets_;
+}
+
+Socket::~Socket() { --stack_.n_sockets_; }
+
+bool Socket::claim(Endpoint& endpoint, WsaError& error) {
+  error = stack_.claim(*this, endpoint);
+  if (error != WsaError::kOk) return false;
+  local_ = endpoint;
+  is_bound_ = true;
+  return true;
+}
+
+WsaError Socket::close() {
+  if (options.linger && options.linger_s != 0 && !is_closed_) {
+    if (options.is_nonblocking && !linger(0)) return WsaError::kWouldBlock;
+    const bool drained = linger(deadline_after(uint32_t{options.linger_s} * 1000));
+    if (!drained) {
+      reset();
+      return WsaError::kOk;
+    }
+  }
+  if (is_closed_) return WsaError::kOk;  // by another thread while this one lingered
+  is_closed_ = true;
+  release_pcb(!(options.linger && options.linger_s == 0));
+  finish_all(receives_, WsaError::kOperationAborted);
+  finish_all(sends_, WsaError::kOperationAborted);
+  inbox_.clear();
+  if (is_bound_) stack_.unclaim(*this);
+  is_bound_ = false;
+  notify();
+  return WsaError::kOk;
+}
+
+void Socket::reset() noexcept {
+  if (is_closed_) return;
+  options.linger = true;
+  options.linger_s = 0;
+  (void)close();
+}
+
+void Socket::settle() noexcept { notify(); }
+
+void Socket::add_waiter(WaitLink& link) noexcept {
+  link.next = waiters_;
+  waiters_ = &link;
+}
+
+void Socket::remove_waiter(WaitLink& link) noexcept {
+  for (WaitLink** at = &waiters_; *at != nullptr; at = &(*at)->next) {
+    if (*at == &link) {
+      *at = link.next;
+      return;
+    }
+  }
+}
+
+void Socket::notify() noexcept {
+  for (WaitLink* link = waiters_; link != nullptr; link = link->next) link->waiter->notify();
+}
+
+bool Socket::block(Waiter& waiter, uint64_t deadline_ns) noexcept {
+  return stack_.wait(waiter, deadline_ns);
+}
+
+uint64_t Socket::deadline_after(uint32_t timeout_ms) const noexcept {
+  return timeout_ms == 0 ? kNoDeadline : stack_.now_ns() + uint64_t{timeout_ms} * 1'000'000;
+}
+
+Outcome Socket::start(RequestQueue& queue, std::span<const WSABUF> buffers, BufferCursor cursor,
+                      uint32_t bytes, uint32_t flags, const FromAddress& from,
+                      const Overlapped& tell, uint32_t timeout_ms) {
+  if (tell.overlapped != nullptr) {
+    if (queue.size() >= stack_.config().stack.max_requests_per_socket) {
+      return {WsaError::kWouldBlock};  // contract: E10
+    }
+    Request& request = *stack_.new_request();
+    request.capture(buffers);
+    // A send may have got rid of its first bytes already.
+    for (uint32_t skip = bytes; skip != 0;) {
+      const uint32_t n = std::min(skip, request.cursor.contiguous());
+      request.cursor.advance(n);
+      skip -= n;
+    }
+    request.bytes = bytes;
+    request.flags = flags;
+    request.from = from;
+    request.tell = tell;
+    mark_pending(*tell.overlapped);
+    queue.push(request);
+    ++stack_.counters.requests_started;
+    return {WsaError::kIoPending};
+  }
+  Waiter waiter;
+  Request request;
+  request.cursor = cursor;
+  request.bytes = bytes;
+  request.flags = flags;
+  request.from = from;
+  request.waiter = &waiter;
+  queue.push(request);
+  const uint64_t deadline = deadline_after(timeout_ms);
+  while (!request.is_done) {
+    if (!block(waiter, deadline) && !request.is_done) {
+      queue.remove(request);
+      if (request.bytes != 0) return {WsaError::kOk, request.bytes, 0};
+      return {WsaError::kTimedOut};
+    }
+  }
+  return request.outcome;
+}
+
+void Socket::finish(RequestQueue& queue, Request& request, WsaError error) noexcept {
+  queue.remove(request);
+  request.outcome.error = error;
+  request.outcome.bytes = request.bytes;
+  if (request.waiter != nullptr) {
+    request.is_done = true;
+    // A blocking call that another thread's close ends (winsock-rules 133).
+    if (error == WsaError::kOperationAborted) request.outcome.error = WsaError::kIntr;
+    request.waiter->notify();
+    return;
+  }
+  stack_.post({request.tell.overlapped, request.tell.event, request.outcome});
+  stack_.free_request(request);
+}
+
+void Socket::finish_all(RequestQueue& queue, WsaError error) noexcept {
+  while (!queue.empty()) finish(queue, *queue.front(), error);
+}
+
+bool store_endpoint(const Endpoint& endpoint, WS_sockaddr* to, INT* length) noexcept {
+  WS_sockaddr_in6 v6{};
+  WS_sockaddr_in v4{};
+  const void* from = &v4;
+  size_t size = sizeof v4;
+  if (endpoint.address.family == 4) {
+    v4.sin_family = WS_AF_INET;
+    v4.sin_port = htons(endpoint.port);
+    std::memcpy(&v4.sin_addr, endpoint.address.bytes.data(), 4);
+  } else {
+    v6.sin6_family = WS_AF_INET6;
+    v6.sin6_port = htons(endpoint.port);
+    std::memcpy(&v6.sin6_addr, endpoint.address.bytes.data(), 16);
+    v6.sin6_scope_id = endpoint.address.zone;
+    from = &v6;
+    size = sizeof v6;
+  }
+  const bool fits = *length >= static_cast<INT>(size);
+  if (fits) std::memcpy(to, from, size);
+  *length = static_cast<INT>(size);
+  return fits;
+}
+
+}  // namespace millrace

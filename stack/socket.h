@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A Socket is what a descriptor names: its state, its Inbox, its queues of Requests, its options.
+//
+// Here is what all transports share: receiving, waiting, closing, being selected. TcpSocket and
+// UdpSocket say what arrives and how to send. Every member is called with the Stack's lock held; the
+// ones marked "blocks" give it up while they wait, and the socket may be closed meanwhile.
+//
+// Lifetime: counted references. The handle table has one, each call in progress has one, and so has
+// the Stack while the socket is on one of its lists. lwIP's callbacks find the socket through the
+// pcb's argument, which release_pcb() clears before the socket goes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "millrace/winsock_codes.h"
+#include "stack/address.h"
+#include "stack/inbox.h"
+#include "stack/request.h"
+#include "stack/stack.h"
+
+namespace millrace {
+
+struct SocketOptions {
+  bool is_nonblocking = false;
+  bool is_overlapped = false;
+  bool reuse_address = false;
+  bool exclusive = false;
+  bool broadcast = false;
+  bool keep_alive = false;
+  bool no_delay = false;
+  bool linger = false;
+  uint16_t linger_s = 0;
+  uint32_t receive_timeout_ms = 0;  ///< 0: none
+  uint32_t send_timeout_ms = 0;     ///< 0: none
+  uint32_t receive_buffer_bytes = 0;
+  uint32_t send_buffer_bytes = 0;
+  uint32_t keep_alive_time_ms = 0;
+  uint32_t keep_alive_interval_ms = 0;
+  uint8_t ttl = 128;
+};
+
+struct ReceiveCall {
+  std::span<const WSABUF> buffers;
+  uint32_t flags = 0;
+  FromAddress from;
+  Overlapped tell;
+};
+
+struct SendCall {
+  std::span<const WSABUF> buffers;
+  uint32_t flags = 0;
+  std::optional<Endpoint> to;
+  Overlapped tell;
+};
+
+class Socket {
+ public:
+  Socket(Stack& stack, Transport transport, uint8_t family);
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+  void ref() noexcept { ++n_refs_; }
+  void unref() noexcept {
+    if (--n_refs_ == 0) delete this;
+  }
+
+  // ---- the calls of the SPI ----
+
+  virtual WsaError bind(Endpoint endpoint) = 0;
+  virtual WsaError listen(int backlog) = 0;
+  /// Blocks. @return a connected socket with one reference for the caller, or null and the error
+  virtual Socket* accept(WsaError& error) = 0;
+  /// Blocks.
+  virtual WsaError connect(const Endpoint& peer) = 0;
+  /// Blocks. Done at once, pending or refused: contract C2 to C5, decided in recv.cc.
+  Outcome receive(const ReceiveCall& call);
+  /// Blocks.
+  virtual Outcome send(const SendCall& call) = 0;
+  virtual WsaError shutdown(int how) = 0;
+  /// Blocks with SO_LINGER. Ends the socket: requests complete with kOperationAborted.
+  /// @errors kWouldBlock: SO_LINGER with a time on a nonblocking socket; it stays open
+  WsaError close();
+  /// Ends it at once, without a farewell to the peer's stack beyond a reset.
+  void reset() noexcept;
+
+  // ---- what select asks ----
+
+  virtual bool is_readable() const noexcept = 0;
+  virtual bool is_writable() const noexcept = 0;
+  virtual bool has_exception() const noexcept { return false; }
+  void add_waiter(WaitLink& link) noexcept;
+  void remove_waiter(WaitLink& link) noexcept;
+
+  // ---- what options ask ----
+
+  SocketOptions options;
+  /// Brings a changed option to the pcb.
+  virtual void apply_options() noexcept = 0;
+  WsaError last_error() const noexcept { return so_error_; }
+  virtual uint64_t readable_bytes() const noexcept { return inbox_.bytes(); }
+  virtual bool is_listening() const noexcept { return false; }
+  virtual bool is_connected() const noexcept = 0;
+
+  Transport transport() const noexcept { return transport_; }
+  uint8_t family() const noexcept { return family_; }
+  bool is_bound() const noexcept { return is_bound_; }
+  bool is_closed() const noexcept { return is_closed_; }
+  const Endpoint& local() const noexcept { return local_; }
+  virtual std::optional<Endpoint> peer() const noexcept = 0;
+  Stack& stack() const noexcept { return stack_; }
+
+  // ---- what the Stack asks ----
+
+  /// The turn's last word: completes what was filled, credits the window, wakes who waits.
+  virtual void settle() noexcept;
+  /// The moment to try what failed for lack of memory.
+  virtual void retry() noexcept {}
+
+ protected:
+  virtual ~Socket();
+
+  /// Why a receive cannot start at all; kOk: it can. Does not look at the inbox.
+  virtual WsaError receive_refusal(const ReceiveCall& call) const noexcept = 0;
+  /// True when a receive can be answered now: data, end of stream, or a pending error.
+  virtual bool can_take() const noexcept = 0;
+  /// Answers a receive from what is there; only after can_take().
+  virtual Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept = 0;
+  /// Takes the pcb away from lwIP. @param graceful  false: reset
+  virtual void release_pcb(bool graceful) noexcept = 0;
+  /// SO_LINGER with a time: waits until all is acknowledged. @return false: time ran out
+  virtual bool linger(uint64_t /*deadline_ns*/) { return true; }
+
+  bool claim(Endpoint& endpoint, WsaError& error);
+  /// Blocks until the waiter is notified or the time is over. @return false: timed out
+  bool block(Waiter& waiter, uint64_t deadline_ns) noexcept;
+  uint64_t deadline_after(uint32_t timeout_ms) const noexcept;
+  /// Blocks until ready() holds, the socket is closed, or the deadline passes.
+  template <typename Ready>
+  WsaError block_until(uint64_t deadline_ns, Ready ready);
+  /// Queues an overlapped request, or waits for a blocking one.
+  Outcome start(RequestQueue& queue, std::span<const WSABUF> buffers, BufferCursor cursor,
+                uint32_t bytes, uint32_t flags, const FromAddress& from, const Overlapped& tell,
+                uint32_t timeout_ms);
+  /// Takes the request off its queue and tells its caller.
+  void finish(RequestQueue& queue, Request& request, WsaError error) noexcept;
+  void finish_all(RequestQueue& queue, WsaError error) noexcept;
+  void notify() noexcept;
+
+  Stack& stack_;
+  const Transport transport_;
+  const uint8_t family_;
+  bool is_bound_ = false;
+  bool is_closed_ = false;
+  bool receive_is_shut_ = false;
+  bool send_is_shut_ = false;
+  Endpoint local_;
+  WsaError so_error_ = WsaError::kOk;
+  Inbox inbox_;
+  RequestQueue receives_;
+  RequestQueue sends_;
+
+ private:
+  friend class Stack;
+  Outcome peek_blocking(const ReceiveCall& call);
+  void complete_now(const Overlapped& tell, const Outcome& outcome);
+
+  uint32_t n_refs_ = 1;
+  bool is_dirty_ = false;
+  WaitLink* waiters_ = nullptr;
+};
+
+template <typename Ready>
+WsaError Socket::block_until(uint64_t deadline_ns, Ready ready) {
+  Waiter waiter;
+  WaitLink link{&waiter, nullptr};
+  add_waiter(link);
+  bool in_time = true;
+  while (!is_closed_ && !ready() && in_time) in_time = block(waiter, deadline_ns);
+  remove_waiter(link);
+  if (is_closed_) return WsaError::kIntr;
+  return in_time || ready() ? WsaError::kOk : WsaError::kTimedOut;
+}
+
+/// A socket address of the family's size, and back. Returns false when the caller's buffer is short.
+bool store_endpoint(const Endpoint& endpoint, WS_sockaddr* to, INT* length) noexcept;
+
+}  // namespace millrace

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "stack/stack.h"
+
+#include <rte_random.h>
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "dpdk_io/pool.h"
+#include "dpdk_io/port.h"
+#include "dpdk_io/startup_error.h"
+#include "lwip/etharp.h"
+#include "lwip/init.h"
+#include "lwip/ip4_frag.h"
+#include "lwip/ip6_frag.h"
+#include "lwip/mld6.h"
+#include "lwip/nd6.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/udp.h"
+#include "stack/lwip/port.h"
+#include "stack/lwip_glue.h"
+#include "stack/netif.h"
+#include "stack/socket.h"
+#include "stack/tcp.h"
+#include "stack/udp.h"
+
+namespace millrace {
+namespace {
+
+constexpr uint64_t kFastTimerNs = uint64_t{TCP_FAST_INTERVAL} * 1'000'000;
+constexpr uint64_t kSlowTimerNs = uint64_t{TCP_SLOW_INTERVAL} * 1'000'000;
+constexpr uint64_t kSecondNs = 1'000'000'000;
+constexpr int kMostCatchUp = 8;  // after a pause, slow timers run this often at most
+
+// A handle is a multiple of 4, as on Windows, and never 0 or INVALID_SOCKET:
+// | generation (32) | slot (24) | 1 | 00 |  with the Stack's number to go above the slot.
+constexpr unsigned kSlotShift = 3;
+constexpr unsigned kGenerationShift = 32;
+constexpr uint64_t kMark = 4;
+constexpr uint64_t kSlotMask = 0xffffff;
+
+uint32_t key_of(Transport transport, uint16_t port) {
+  return static_cast<uint32_t>(transport) << 16 | port;
+}
+
+bool lwip_is_initialised = false;
+
+}  // namespace
+
+Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
+             std::span<const PortQueue> queues)
+    : config_(config), clock_(clock), pool_(pool) {
+  if (engine.counters != nullptr) {
+    throw StartupError("stack", "this process already has one", "stop it first");
+  }
+  millrace_tcp_wnd = config.tcp.receive_window_bytes;
+  millrace_tcp_snd_buf = config.tcp.send_buffer_bytes;
+  millrace_tcp_msl_ms = config.tcp.time_wait_ms / 2;
+  millrace_tcp_max_rtx = config.tcp.max_retransmissions;
+  engine = {pool.get(), &clock, nullptr, &counters};
+  try {
+    if (!lwip_is_initialised) lwip_init();
+    lwip_is_initialised = true;
+    netifs_.push_back(std::make_unique<Netif>(loop, counters));
+    engine.loop = &netifs_.front()->lwip();
+    for (const PortQueue& q : queues) {
+      netifs_.push_back(std::make_unique<Netif>(*q.port, q.queue, *q.config, counters));
+    }
+  } catch (...) {
+    netifs_.clear();
+    engine = {};
+    throw;
+  }
+  last_turn_ns_ = now_ns();
+  next_timer_ns_ = last_turn_ns_ + kFastTimerNs;
+  next_slow_ns_ = last_turn_ns_ + kSlowTimerNs;
+  next_second_ns_ = last_turn_ns_ + kSecondNs;
+}
+
+Stack::~Stack() {
+  for (Slot& slot : slots_) {
+    if (slot.socket != nullptr) {
+      slot.socket->reset();
+      slot.socket->unref();
+    }
+  }
+  drain_lwip();
+  netifs_.clear();
+  engine = {};
+}
+
+// What lwIP still holds once every socket is gone: closing connections and half-built datagrams.
+void Stack::drain_lwip() noexcept {
+  flush();
+  while (tcp_active_pcbs != nullptr) tcp_abort(tcp_active_pcbs);
+  while (tcp_tw_pcbs != nullptr) tcp_abort(tcp_tw_pcbs);
+  for (int i = 0; i <= IP_REASS_MAXAGE; ++i) ip_reass_tmr();
+  for (int i = 0; i <= IPV6_REASS_MAXAGE; ++i) ip6_reass_tmr();
+  flush();
+  for (int i = 0; i < 64 && netifs_.front()->poll() != 0; ++i) flush();
+}
+
+bool Stack::turn() noexcept {
+  uint32_t n_frames = 0;
+  for (const auto& netif : netifs_) n_frames += netif->poll();
+  const uint64_t now = now_ns();
+  last_turn_ns_ = now;
+  settle_dirty();  // before timers: lwIP frees pcbs in TIME_WAIT there without telling their sockets
+  if (now >= next_timer_ns_) {
+    run_timers(now);
+    settle_dirty();
+  }
+  flush();
+  ++counters.turns;
+  return n_frames != 0 || has_posted();
+}
+
+void Stack::flush() noexcept {
+  for (const auto& netif : netifs_) netif->flush();
+}
+
+void Stack::run_timers(uint64_t now) noexcept {
+  tcp_fasttmr();
+  for (int i = 0; i < kMostCatchUp && now >= next_slow_ns_; ++i) {
+    tcp_slowtmr();
+    next_slow_ns_ += kSlowTimerNs;
+  }
+  if (now >= next_slow_ns_) next_slow_ns_ = now + kSlowTimerNs;
+  if (now >= next_second_ns_) {
+    run_second_timers();
+    next_second_ns_ = now + kSecondNs;
+  }
+  next_timer_ns_ = now + kFastTimerNs;
+  std::vector<Socket*> retry;
+  retry.swap(retry_);
+  for (Socket* socket : retry) {
+    socket->retry();
+    socket->unref();
+  }
+}
+
+void Stack::run_second_timers() noexcept {
+  etharp_tmr();
+  ip_reass_tmr();
+  nd6_tmr();
+  ip6_reass_tmr();
+  for (int i = 0; i < 1000 / MLD6_TMR_INTERVAL; ++i) mld6_tmr();
+  for (const auto& netif : netifs_) netif->poll_link();
+}
+
+void Stack::mark_dirty(Socket& socket) {
+  if (socket.is_dirty_) return;
+  socket.is_dirty_ = true;
+  socket.ref();
+  dirty_.push_back(&socket);
+}
+
+void Stack::settle_dirty() noexcept {
+  for (size_t i = 0; i < dirty_.size(); ++i) {
+    Socket* const socket = dirty_[i];
+    socket->is_dirty_ = false;
+    socket->settle();
+    socket->unref();
+  }
+  dirty_.clear();
+}
+
+void Stack::retry_later(Socket& socket) {
+  socket.ref();
+  retry_.push_back(&socket);
+}
+
+// ---- waiting ----
+
+bool Stack::wait(Waiter& waiter, uint64_t deadline_ns) noexcept {
+  while (!waiter.is_ready && now_ns() < deadline_ns) {
+    if (leader_ == nullptr) {
+      lead(waiter, deadline_ns);
+    } else {
+      follow(waiter, deadline_ns);
+    }
+  }
+  // Somebody has to go on turning; a promoted follower that leaves passes the role on, too.
+  if (leader_ == nullptr && followers_ != nullptr) followers_->wake.release();
+  const bool was_ready = waiter.is_ready;
+  waiter.is_ready = false;
+  return was_ready;
+}
+
+void Stack::lead(Waiter& waiter, uint64_t deadline_ns) noexcept {
+  leader_ = &waiter;
+  uint64_t idle_since_ns = now_ns();
+  while (!waiter.is_ready && last_turn_ns_ < deadline_ns) {
+    const bool moved = turn();
+    if (has_posted()) {
+      show_posted();
+      lock_.lock();
+    } else if (lock_.is_wanted()) {
+      lock_.give_way();
+    }
+    if (moved) {
+      idle_since_ns = last_turn_ns_;
+    } else if (config_.stack.idle == IdlePolicy::kSleep) {
+      idle(idle_since_ns);
+    }
+  }
+  leader_ = nullptr;
+}
+
+// idle = "sleep": after spin_us without a frame, let the core go for as long as a timer allows.
+void Stack::idle(uint64_t& idle_since_ns) noexcept {
+  if (last_turn_ns_ - idle_since_ns < uint64_t{config_.stack.spin_us} * 1000) return;
+  constexpr timespec kNap{0, 50'000};
+  lock_.unlock();
+  nanosleep(&kNap, nullptr);
+  lock_.lock();
+}
+
+void Stack::follow(Waiter& waiter, uint64_t deadline_ns) noexcept {
+  Waiter** link = &followers_;
+  while (*link != nullptr) link = &(*link)->next_follower;
+  *link = &waiter;
+  waiter.next_follower = nullptr;
+  waiter.is_asleep = true;
+  const uint64_t now = now_ns();
+  lock_.unlock();
+  if (deadline_ns == kNoDeadline) {
+    waiter.wake.acquire();
+  } else {
+    const auto left = std::chrono::nanoseconds(deadline_ns > now ? deadline_ns - now : 0);
+    (void)waiter.wake.try_acquire_for(left);
+  }
+  lock_.lock();
+  waiter.is_asleep = false;
+  for (link = &followers_; *link != &waiter; link = &(*link)->next_follower) {
+  }
+  *link = waiter.next_follower;
+}
+
+void Stack::show_posted() noexcept {
+  thread_local std::vector<Completion> showing;  // keeps its memory from one turn to the next
+  std::vector<Completion> mine;
+  mine.swap(showing);
+  mine.swap(posted_);
+  lock_.unlock();
+  for (const Completion& completion : mine) completion.show(signal_event);
+  mine.clear();
+  showing.swap(mine);
+}
+
+// ---- sockets ----
+
+Request* Stack::new_request() {
+  if (free_requests_.empty()) return new Request;
+  Request* const request = free_requests_.back().release();
+  free_requests_.pop_back();
+  return request;
+}
+
+void Stack::free_request(Request& request) noexcept {
+  request = Request{};
+  free_requests_.emplace_back(&request);
+}
+
+Socket* Stack::open(Transport transport, uint8_t family) {
+  if (n_sockets_ >= config_.stack.max_sockets) return nullptr;
+  if (transport == Transport::kTcp) return new TcpSocket(*this, family);
+  return new UdpSocket(*this, family);
+}
+
+SOCKET Stack::insert(Socket& socket) {
+  if (free_slots_.empty()) {
+    free_slots_.push_back(static_cast<uint32_t>(slots_.size()));
+    slots_.push_back({nullptr, static_cast<uint32_t>(rte_rand()) | 1});
+  }
+  const uint32_t index = free_slots_.back();
+  free_slots_.pop_back();
+  slots_[index].socket = &socket;
+  socket.ref();
+  return uint64_t{slots_[index].generation} << kGenerationShift | uint64_t{index} << kSlotShift |
+         kMark;
+}
+
+Socket* Stack::find(SOCKET handle) const noexcept {
+  const uint64_t index = handle >> kSlotShift & kSlotMask;
+  if ((handle & 7) != kMark || index >= slots_.size()) return nullptr;
+  const Slot& slot = slots_[index];
+  const uint64_t expected = uint64_t{slot.generation} << kGenerationShift | index << kSlotShift;
+  return (handle & ~uint64_t{7}) == expected ? slot.socket : nullptr;
+}
+
+void Stack::erase(SOCKET handle) noexcept {
+  Socket* const socket = find(handle);
+  if (socket == nullptr) return;
+  const auto index = static_cast<uint32_t>(handle >> kSlotShift & kSlotMask);
+  slots_[index].socket = nullptr;
+  ++slots_[index].generation;
+  free_slots_.push_back(index);
+  socket->unref();
+}
+
+bool Stack::is_own(const IpAddress& address) const noexcept {
+  if (is_any(address) || is_loopback(address)) return true;
+  const ip_addr_t ip = to_lwip(address);
+  return std::any_of(netifs_.begin(), netifs_.end(), [&](const auto& n) {
+    return address.family == 4 ? ip4_addr_eq(netif_ip4_addr(&n->lwip()), ip_2_ip4(&ip))
+                               : netif_get_ip6_addr_match(&n->lwip(), ip_2_ip6(&ip)) >= 0;
+  });
+}
+
+bool Stack::conflicts(const Socket& socket, const Endpoint& endpoint, WsaError& error) const {
+  const auto [begin, end] = claimed_.equal_range(key_of(socket.transport(), endpoint.port));
+  for (auto it = begin; it != end; ++it) {
+    const Socket& other = *it->second;
+    if (other.family() != socket.family()) continue;
+    const bool same = other.local().address == endpoint.address;
+    const bool one_is_any = is_any(other.local().address) != is_any(endpoint.address);
+    if (!same && !one_is_any) continue;
+    if (other.options.reuse_address && socket.options.reuse_address) continue;
+    // A wildcard and a specific address live together unless one asked for exclusive use.
+    if (one_is_any && !other.options.exclusive && !socket.options.exclusive) continue;
+    error = socket.options.reuse_address ? WsaError::kAcces : WsaError::kAddrInUse;
+    return true;
+  }
+  return false;
+}
+
+uint16_t Stack::free_port(const Socket& socket, const IpAddress& address) {
+  constexpr uint32_t kFirst = 49152;  // RFC 6056 3.2: the dynamic ports, chosen at random
+  constexpr uint32_t kCount = 65536 - kFirst;
+  const auto start = static_cast<uint32_t>(rte_rand_max(kCount));
+  for (uint32_t i = 0; i < kCount; ++i) {
+    const auto port = static_cast<uint16_t>(kFirst + (start + i) % kCount);
+    WsaError ignored;
+    if (claimed_.count(key_of(socket.transport(), port)) == 0 &&
+        !conflicts(socket, {address, port}, ignored)) {
+      return port;
+    }
+  }
+  return 0;
+}
+
+WsaError Stack::claim(Socket& socket, Endpoint& wanted) {
+  if (!is_own(wanted.address) && !is_multicast(wanted.address)) return WsaError::kAddrNotAvail;
+  if (wanted.port == 0) {
+    wanted.port = free_port(socket, wanted.address);
+    if (wanted.port == 0) return WsaError::kNoBufs;
+  } else if (WsaError error; conflicts(socket, wanted, error)) {
+    return error;
+  }
+  claimed_.emplace(key_of(socket.transport(), wanted.port), &socket);
+  return WsaError::kOk;
+}
+
+void Stack::unclaim(Socket& socket) noexcept {
+  const auto [begin, end] = claimed_.equal_range(key_of(socket.transport(), socket.local().port));
+  const auto it = std::find_if(begin, end, [&](const auto& e) { return e.second == &socket; });
+  if (it != end) claimed_.erase(it);
+}
+
+}  // namespace millrace

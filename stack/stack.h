@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A Stack is one lwIP instance on one queue of its ports, with its timers and sockets, under one lock.
+//
+//   turn():  receive burst -> lwIP -> sockets    timers    sockets settle    transmit burst
+//
+// Invariants: everything in a Stack is touched only with its lock held, and no application code runs
+// under it: completions are posted under the lock and shown by Guard after it. Nobody owns a thread
+// here: whoever waits turns (wait()), and a Keeper turns when nobody did for a millisecond.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "dpdk_io/clock.h"
+#include "stack/address.h"
+#include "stack/completion.h"
+#include "stack/config.h"
+#include "stack/counters.h"
+#include "stack/lock.h"
+#include "stack/request.h"
+#include "stack/wait.h"
+
+namespace millrace {
+
+class Netif;
+class Pool;
+class Port;
+class Socket;
+
+/// One queue of a configured port.
+struct PortQueue {
+  Port* port;
+  uint16_t queue;
+  const PortConfig* config;
+};
+
+enum class Transport : uint8_t { kTcp, kUdp };
+
+class Stack {
+ public:
+  /// @param loop  a ring port of its own, for 127.0.0.1 and ::1
+  /// @throws StartupError
+  Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
+        std::span<const PortQueue> queues);
+  ~Stack();
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
+
+  class Guard;
+
+  // ---- turning; with the lock held ----
+
+  /// One receive burst per interface, due timers, sockets that changed, one transmit burst.
+  /// @return true if a frame was received or a completion is waiting to be shown
+  bool turn() noexcept;
+  /// Sends what calls have queued since the last turn.
+  void flush() noexcept;
+  /// Blocks until the waiter is notified; turns the Stack, or sleeps while another thread does.
+  /// The lock is released meanwhile. @return false when the deadline (clock ns) passed first
+  bool wait(Waiter& waiter, uint64_t deadline_ns) noexcept;
+  uint64_t now_ns() const noexcept { return clock_.now_ns(); }
+  /// When somebody last turned; the Keeper's reason to act.
+  uint64_t last_turn_ns() const noexcept { return last_turn_ns_; }
+
+  // ---- sockets; with the lock held ----
+
+  /// A new socket without a handle. @return null: max_sockets are open (WSAEMFILE)
+  Socket* open(Transport transport, uint8_t family);
+  /// Gives a socket its handle; the table holds one reference from now on.
+  SOCKET insert(Socket& socket);
+  /// @return null for a handle that is not, or no longer, a socket's (contract: E7)
+  Socket* find(SOCKET handle) const noexcept;
+  /// Takes the handle away and drops the table's reference.
+  void erase(SOCKET handle) noexcept;
+
+  /// Registers a local endpoint. @errors kAddrInUse, kAcces, kAddrNotAvail  (winsock-rules 197, 198)
+  WsaError claim(Socket& socket, Endpoint& wanted);
+  void unclaim(Socket& socket) noexcept;
+  /// True for an address of one of our interfaces, or the wildcard.
+  bool is_own(const IpAddress& address) const noexcept;
+
+  // ---- what sockets need of their Stack ----
+
+  Request* new_request();
+  void free_request(Request& request) noexcept;
+  void post(const Completion& completion) {
+    ++counters.completions;
+    posted_.push_back(completion);
+  }
+  /// Settle this socket before the turn ends (Socket::settle). Each at most once per turn.
+  void mark_dirty(Socket& socket);
+  /// Try again at the next fast timer: the socket found no memory, and no packet will wake it.
+  void retry_later(Socket& socket);
+  bool has_posted() const noexcept { return !posted_.empty(); }
+  /// True while a waiting thread turns the Stack.
+  bool is_led() const noexcept { return leader_ != nullptr; }
+  void (*signal_event)(HANDLE) = [](HANDLE) {};  ///< set once, before the first request
+
+  StackLock& lock() noexcept { return lock_; }
+  const Config& config() const noexcept { return config_; }
+  uint64_t n_sockets() const noexcept { return n_sockets_; }
+
+  Counters counters;
+
+ private:
+  friend class Socket;
+  struct Slot {
+    Socket* socket = nullptr;
+    uint32_t generation = 1;
+  };
+
+  void lead(Waiter& waiter, uint64_t deadline_ns) noexcept;
+  void follow(Waiter& waiter, uint64_t deadline_ns) noexcept;
+  void idle(uint64_t& idle_since_ns) noexcept;
+  void show_posted() noexcept;
+  void settle_dirty() noexcept;
+  void run_timers(uint64_t now) noexcept;
+  void run_second_timers() noexcept;
+  uint16_t free_port(const Socket& socket, const IpAddress& address);
+  bool conflicts(const Socket& socket, const Endpoint& endpoint, WsaError& error) const;
+  void drain_lwip() noexcept;
+
+  const Config config_;
+  const Clock& clock_;
+  Pool& pool_;
+  StackLock lock_;
+  std::vector<std::unique_ptr<Netif>> netifs_;  ///< [0] is the loopback
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> free_slots_;
+  std::unordered_multimap<uint32_t, Socket*> claimed_;  ///< transport << 16 | port
+  uint64_t n_sockets_ = 0;
+  std::vector<Completion> posted_;
+  std::vector<Socket*> dirty_;
+  std::vector<Socket*> retry_;
+  std::vector<std::unique_ptr<Request>> free_requests_;
+  Waiter* leader_ = nullptr;
+  Waiter* followers_ = nullptr;
+  uint64_t last_turn_ns_ = 0;
+  uint64_t next_timer_ns_ = 0;
+  uint64_t next_slow_ns_ = 0;
+  uint64_t next_second_ns_ = 0;
+};
+
+/// Holds the lock; on the way out sends what was queued, unlocks, and shows completions.
+class Stack::Guard {
+ public:
+  explicit Guard(Stack& stack) noexcept : stack_(stack) { stack_.lock_.lock(); }
+  ~Guard() {
+    stack_.flush();
+    if (stack_.has_posted()) {
+      stack_.show_posted();  // unlocks
+    } else {
+      stack_.lock_.unlock();
+    }
+  }
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+
+ private:
+  Stack& stack_;
+};
+
+}  // namespace millrace

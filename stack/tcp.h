@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A TCP socket: one lwIP pcb, or a listener and the connections nobody has accepted yet.
+//
+//   kOpen -> (bind) -> kOpen -> listen -> kListening
+//                            -> connect -> kConnecting -> kConnected -> kEnded     kFailed: connect failed
+//
+// kEnded: the pcb is gone. Whether that was graceful says end_error_: what had arrived is still
+// delivered, then end of stream or the error, every time (winsock-rules 87, 91).
+#pragma once
+
+#include <deque>
+
+#include "lwip/tcp.h"
+#include "stack/socket.h"
+
+namespace millrace {
+
+class TcpSocket final : public Socket {
+ public:
+  TcpSocket(Stack& stack, uint8_t family);
+
+  WsaError bind(Endpoint endpoint) override;
+  WsaError listen(int backlog) override;
+  Socket* accept(WsaError& error) override;
+  WsaError connect(const Endpoint& peer) override;
+  Outcome send(const SendCall& call) override;
+  WsaError shutdown(int how) override;
+  bool is_readable() const noexcept override;
+  bool is_writable() const noexcept override;
+  bool has_exception() const noexcept override { return state_ == State::kFailed; }
+  void apply_options() noexcept override;
+  bool is_listening() const noexcept override { return state_ == State::kListening; }
+  bool is_connected() const noexcept override { return state_ == State::kConnected; }
+  std::optional<Endpoint> peer() const noexcept override;
+  void settle() noexcept override;
+  void retry() noexcept override;
+
+ protected:
+  WsaError receive_refusal(const ReceiveCall& call) const noexcept override;
+  bool can_take() const noexcept override;
+  Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept override;
+  void release_pcb(bool graceful) noexcept override;
+  bool linger(uint64_t deadline_ns) override;
+
+ private:
+  enum class State : uint8_t { kOpen, kListening, kConnecting, kConnected, kEnded, kFailed };
+
+  ~TcpSocket() override = default;
+
+  // lwIP's callbacks: they touch only their own socket, and mark it dirty.
+  static err_t on_accept(void* arg, tcp_pcb* pcb, err_t error);
+  static err_t on_connected(void* arg, tcp_pcb* pcb, err_t error);
+  static err_t on_receive(void* arg, tcp_pcb* pcb, pbuf* p, err_t error);
+  static err_t on_sent(void* arg, tcp_pcb* pcb, u16_t bytes);
+  static void on_error(void* arg, err_t error);
+
+  WsaError make_pcb();
+  void adopt(tcp_pcb& pcb) noexcept;
+  void forget_pcb() noexcept;
+  WsaError start_connect(const Endpoint& peer);
+  void deliver(pbuf* p) noexcept;
+  void credit(uint32_t bytes) noexcept;
+  WsaError send_refusal() const noexcept;
+  uint32_t write(BufferCursor& from) noexcept;
+  void serve_sends() noexcept;
+  uint32_t send_room() const noexcept;
+  bool everything_is_acknowledged() const noexcept;
+
+  State state_ = State::kOpen;
+  bool peer_closed_ = false;
+  bool is_filling_ = false;  ///< the first receive got bytes in this turn and is not full
+  bool awaits_memory_ = false;
+  WsaError end_error_ = WsaError::kOk;
+  tcp_pcb* pcb_ = nullptr;
+  Endpoint peer_;
+  uint32_t to_credit_ = 0;    ///< bytes taken in this turn, not yet given back to the window
+  uint32_t window_debt_ = 0;  ///< credit held back because SO_RCVBUF is below the full window
+  std::deque<TcpSocket*> accept_queue_;
+  uint32_t backlog_ = 0;
+};
+
+}  // namespace millrace

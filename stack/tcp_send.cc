@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TCP's way down: bytes from WSABUFs into segments (one copy, straight into the mbufs that the NIC
+// will read), shutting down, and letting go of the pcb.
+#include <algorithm>
+#include <utility>
+
+#include "lwip/priv/tcp_priv.h"
+#include "stack/lwip_glue.h"
+#include "stack/tcp.h"
+
+namespace millrace {
+
+WsaError TcpSocket::send_refusal() const noexcept {
+  if (state_ == State::kEnded) {
+    return end_error_ == WsaError::kOk ? WsaError::kConnAborted : end_error_;
+  }
+  if (state_ != State::kConnected) return WsaError::kNotConn;
+  return send_is_shut_ ? WsaError::kShutdown : WsaError::kOk;
+}
+
+Outcome TcpSocket::send(const SendCall& call) {
+  constexpr uint32_t kKnown = MSG_PARTIAL | WS_MSG_DONTROUTE;
+  if ((call.flags & ~kKnown) != 0) return {WsaError::kOpNotSupp};
+  if (const WsaError refusal = send_refusal(); refusal != WsaError::kOk) return {refusal};
+  BufferCursor from(call.buffers);
+  uint32_t sent = 0;
+  if (sends_.empty()) {
+    sent = write(from);
+    if (sent != 0) tcp_output(pcb_);
+    if (from.at_end()) {
+      if (call.tell.overlapped != nullptr) {
+        stack_.post({call.tell.overlapped, call.tell.event, {WsaError::kOk, sent, 0}});
+      }
+      return {WsaError::kOk, sent, 0};
+    }
+  }
+  if (call.tell.overlapped == nullptr && options.is_nonblocking) {
+    return sent != 0 ? Outcome{WsaError::kOk, sent, 0} : Outcome{WsaError::kWouldBlock};
+  }
+  const Outcome outcome =
+      start(sends_, call.buffers, from, sent, 0, {}, call.tell, options.send_timeout_ms);
+  return outcome;
+}
+
+// Room that SO_SNDBUF leaves of what lwIP would take; at least one segment when nothing is in flight.
+uint32_t TcpSocket::send_room() const noexcept {
+  const uint32_t in_use = millrace_tcp_snd_buf - pcb_->snd_buf;
+  const uint32_t most =
+      std::clamp<uint32_t>(options.send_buffer_bytes, pcb_->mss, millrace_tcp_snd_buf);
+  return most > in_use ? most - in_use : 0;
+}
+
+/// Hands lwIP as much as it takes. @return bytes; the cursor is behind them
+uint32_t TcpSocket::write(BufferCursor& from) noexcept {
+  uint32_t total = 0;
+  while (!from.at_end()) {
+    const uint32_t n = std::min({from.contiguous(), send_room(), uint32_t{UINT16_MAX}});
+    if (n == 0) break;
+    const err_t error = tcp_write(pcb_, from.data(), static_cast<u16_t>(n), TCP_WRITE_FLAG_COPY);
+    if (error != ERR_OK) {
+      // With something in flight its acknowledgement comes back here; else only time does.
+      if (pcb_->unacked == nullptr && !awaits_memory_) {
+        awaits_memory_ = true;
+        stack_.retry_later(*this);
+      }
+      break;
+    }
+    from.advance(n);
+    total += n;
+  }
+  return total;
+}
+
+void TcpSocket::retry() noexcept {
+  awaits_memory_ = false;
+  if (pcb_ != nullptr) stack_.mark_dirty(*this);
+}
+
+err_t TcpSocket::on_sent(void* arg, tcp_pcb*, u16_t) {
+  if (arg == nullptr) return ERR_OK;
+  auto& self = *static_cast<TcpSocket*>(arg);
+  self.stack_.mark_dirty(self);
+  return ERR_OK;
+}
+
+void TcpSocket::serve_sends() noexcept {
+  bool has_written = false;
+  while (!sends_.empty()) {
+    Request& request = *sends_.front();
+    const uint32_t n = write(request.cursor);
+    request.bytes += n;
+    has_written |= n != 0;
+    if (!request.cursor.at_end()) break;
+    finish(sends_, request, WsaError::kOk);
+  }
+  if (has_written) tcp_output(pcb_);
+  if (sends_.empty() && send_is_shut_) tcp_shutdown(pcb_, 0, 1);
+}
+
+WsaError TcpSocket::shutdown(int how) {
+  if (how != SD_RECEIVE && how != SD_SEND && how != SD_BOTH) return WsaError::kInval;
+  if (state_ != State::kConnected && state_ != State::kEnded) return WsaError::kNotConn;
+  if (how != SD_SEND) receive_is_shut_ = true;  // pending receives go on (winsock-rules 98)
+  if (how != SD_RECEIVE && !send_is_shut_) {
+    send_is_shut_ = true;
+    // Overlapped sends that wait for room go first; serve_sends() then sends the FIN.
+    if (pcb_ != nullptr && sends_.empty()) (void)tcp_shutdown(pcb_, 0, 1);
+  }
+  return WsaError::kOk;
+}
+
+bool TcpSocket::everything_is_acknowledged() const noexcept {
+  return pcb_ == nullptr || (pcb_->unsent == nullptr && pcb_->unacked == nullptr && sends_.empty());
+}
+
+bool TcpSocket::linger(uint64_t deadline_ns) {
+  if (state_ != State::kConnected || everything_is_acknowledged()) return true;
+  if (deadline_ns == 0) return false;
+  return block_until(deadline_ns, [this] { return everything_is_acknowledged(); }) ==
+         WsaError::kOk;
+}
+
+void TcpSocket::release_pcb(bool graceful) noexcept {
+  for (TcpSocket* child : accept_queue_) {
+    child->reset();
+    child->unref();
+  }
+  accept_queue_.clear();
+  if (pcb_ == nullptr) return;
+  tcp_pcb* const pcb = std::exchange(pcb_, nullptr);
+  tcp_arg(pcb, nullptr);
+  if (state_ == State::kListening) {
+    tcp_accept(pcb, nullptr);
+    tcp_close(pcb);
+    return;
+  }
+  tcp_recv(pcb, nullptr);
+  tcp_sent(pcb, nullptr);
+  tcp_err(pcb, nullptr);
+  if (!graceful) {
+    tcp_abort(pcb);
+    return;
+  }
+  // lwIP resets a connection whose window is not whole, taking it for unread data. Unread data is in
+  // the inbox; credit that SO_RCVBUF or this turn held back is not.
+  if (inbox_.empty()) pcb->rcv_wnd = TCP_WND_MAX(pcb);
+  if (tcp_close(pcb) != ERR_OK) tcp_abort(pcb);
+}
+
+}  // namespace millrace

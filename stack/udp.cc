@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "stack/udp.h"
+
+#include <rte_memcpy.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "lwip/ip.h"
+#include "lwip/netif.h"
+#include "stack/lwip/port.h"
+#include "stack/lwip_glue.h"
+
+namespace millrace {
+namespace {
+
+constexpr uint32_t kMostPayload = 65507;      // 65535 less the IPv4 and UDP headers
+constexpr uint32_t kPieceBytes = 1024;        // of a datagram that will be fragmented anyway
+constexpr uint32_t kLeastParcelBytes = 128;   // what a tiny datagram counts against SO_RCVBUF
+constexpr uint32_t kFragmentedHeaders = 48;   // IPv6 and UDP: beyond the MTU less this, IP fragments
+
+Endpoint source_of(const Parcel& parcel) {
+  Endpoint source{IpAddress::any(parcel.family), parcel.source_port};
+  std::memcpy(source.address.bytes.data(), parcel.source, parcel.family == 4 ? 4 : 16);
+  source.address.zone = parcel.zone;
+  return source;
+}
+
+}  // namespace
+
+UdpSocket::UdpSocket(Stack& stack, uint8_t family) : Socket(stack, Transport::kUdp, family) {}
+
+WsaError UdpSocket::make_pcb() {
+  if (pcb_ != nullptr) return WsaError::kOk;
+  pcb_ = udp_new_ip_type(family_ == 4 ? IPADDR_TYPE_V4 : IPADDR_TYPE_V6);
+  if (pcb_ == nullptr) return WsaError::kNoBufs;
+  udp_recv(pcb_, on_receive, this);
+  ip_set_option(pcb_, SOF_REUSEADDR);  // Stack::claim decides who may share a port
+  apply_options();
+  return WsaError::kOk;
+}
+
+void UdpSocket::apply_options() noexcept {
+  if (pcb_ == nullptr) return;
+  if (options.broadcast) {
+    ip_set_option(pcb_, SOF_BROADCAST);
+  } else {
+    ip_reset_option(pcb_, SOF_BROADCAST);
+  }
+  pcb_->ttl = options.ttl;
+}
+
+WsaError UdpSocket::bind(Endpoint endpoint) {
+  if (is_bound_) return WsaError::kInval;
+  WsaError error = make_pcb();
+  if (error != WsaError::kOk || !claim(endpoint, error)) return error;
+  const ip_addr_t ip = to_lwip(endpoint.address);
+  return wsa_error(udp_bind(pcb_, &ip, endpoint.port));
+}
+
+WsaError UdpSocket::bind_implicitly() {
+  return is_bound_ ? WsaError::kOk : bind({IpAddress::any(family_), 0});
+}
+
+Socket* UdpSocket::accept(WsaError& error) {
+  error = WsaError::kOpNotSupp;
+  return nullptr;
+}
+
+// Connecting elsewhere discards what the old peer sent (winsock-rules 112); the wildcard address
+// disconnects (113).
+WsaError UdpSocket::connect(const Endpoint& peer) {
+  inbox_.clear();
+  peer_.reset();
+  if (is_any(peer.address)) return WsaError::kOk;
+  if (peer.port == 0) return WsaError::kAddrNotAvail;
+  if (const WsaError error = bind_implicitly(); error != WsaError::kOk) return error;
+  const ip_addr_t ip = to_lwip(peer.address);
+  if (is_any(local_.address)) {
+    netif* const route = ip_route(IP_ANY_TYPE, &ip);
+    if (route == nullptr) return WsaError::kNetUnreach;
+    const ip_addr_t* const source = ip_netif_get_local_ip(route, &ip);
+    if (source != nullptr) local_.address = from_lwip(*source);
+  }
+  peer_ = peer;
+  return WsaError::kOk;
+}
+
+void UdpSocket::on_receive(void* arg, udp_pcb*, pbuf* p, const ip_addr_t* address, u16_t port) {
+  auto& self = *static_cast<UdpSocket*>(arg);
+  const Endpoint source{from_lwip(*address), port};
+  if (self.peer_.has_value() && *self.peer_ != source) {
+    ++self.stack_.counters.rx_wrong_peer;
+    pbuf_free(p);
+    return;
+  }
+  Parcel& parcel = parcel_of(p);
+  parcel.family = source.address.family;
+  parcel.source_port = port;
+  parcel.zone = source.address.zone;
+  std::memcpy(parcel.source, source.address.bytes.data(), 16);
+  self.deliver(p);
+  self.stack_.mark_dirty(self);
+}
+
+void UdpSocket::deliver(pbuf* p) noexcept {
+  if (!receives_.empty()) {
+    Request& request = *receives_.front();
+    const Outcome outcome = fill(p, request.cursor, request.from);
+    request.bytes = outcome.bytes;
+    ++stack_.counters.recv_direct;
+    finish(receives_, request, outcome.error);
+    return;
+  }
+  const uint64_t counted = std::max<uint64_t>(inbox_.bytes() + p->tot_len,
+                                              uint64_t{inbox_.parcels()} * kLeastParcelBytes);
+  if (counted > options.receive_buffer_bytes && !inbox_.empty()) {
+    ++stack_.counters.rx_no_socket_room;
+    pbuf_free(p);
+    return;
+  }
+  inbox_.push(p);
+}
+
+/// One message into one receive; what does not fit is lost (contract: E11, B10 c). @owner takes it
+Outcome UdpSocket::fill(pbuf* message, BufferCursor& to, const FromAddress& from) noexcept {
+  if (from.address != nullptr) store_endpoint(source_of(parcel_of(message)), from.address, from.length);
+  const uint32_t n = scatter(message, to);
+  stack_.counters.bytes_copied += n;
+  stack_.counters.bytes_delivered += n;
+  if (message == nullptr) return {WsaError::kOk, n, 0};
+  pbuf_free(message);
+  return {WsaError::kMsgSize, n, 0};
+}
+
+WsaError UdpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
+  constexpr uint32_t kKnown = WS_MSG_PEEK | MSG_PARTIAL | MSG_PUSH_IMMEDIATE;
+  if ((call.flags & ~kKnown) != 0) return WsaError::kOpNotSupp;
+  if ((call.flags & WS_MSG_PEEK) != 0 && call.tell.overlapped != nullptr) {
+    return WsaError::kOpNotSupp;
+  }
+  if (!is_bound_ || call.buffers.empty()) return WsaError::kInval;
+  if (receive_is_shut_) return WsaError::kShutdown;
+  if (call.from.address != nullptr) {
+    const INT needed = family_ == 4 ? sizeof(WS_sockaddr_in) : sizeof(WS_sockaddr_in6);
+    if (*call.from.length < needed) return WsaError::kFault;  // winsock-rules 116
+  }
+  return WsaError::kOk;
+}
+
+Outcome UdpSocket::take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept {
+  ++stack_.counters.recv_queued;
+  if ((flags & WS_MSG_PEEK) == 0) return fill(inbox_.pop(), to, from);
+  const pbuf* const message = inbox_.front();
+  if (from.address != nullptr) {
+    store_endpoint(source_of(parcel_of(inbox_.front())), from.address, from.length);
+  }
+  const uint32_t n = scatter_peek(message, to);
+  stack_.counters.bytes_copied += n;
+  stack_.counters.bytes_delivered += n;
+  uint32_t length = 0;
+  for (const pbuf* p = message; p != nullptr; p = p->next) length += p->len;
+  return {n < length ? WsaError::kMsgSize : WsaError::kOk, n, 0};
+}
+
+Outcome UdpSocket::send(const SendCall& call) {
+  constexpr uint32_t kKnown = WS_MSG_DONTROUTE;
+  if ((call.flags & ~kKnown) != 0) return {WsaError::kOpNotSupp};
+  if (send_is_shut_) return {WsaError::kShutdown};
+  if (!call.to.has_value() && !peer_.has_value()) return {WsaError::kNotConn};
+  const Endpoint& to = call.to.has_value() ? *call.to : *peer_;
+  if (to.port == 0 || is_any(to.address)) return {WsaError::kAddrNotAvail};
+  uint64_t bytes = 0;
+  for (const WSABUF& buffer : call.buffers) bytes += buffer.len;
+  if (bytes > kMostPayload) return {WsaError::kMsgSize};
+  if (const WsaError error = bind_implicitly(); error != WsaError::kOk) return {error};
+
+  pbuf* const p = gather(call.buffers, static_cast<uint32_t>(bytes));
+  if (p == nullptr) return {WsaError::kNoBufs};
+  const WsaError error = transmit(p, static_cast<uint32_t>(bytes), to);
+  pbuf_free(p);
+  if (error != WsaError::kOk) return {error};
+  const Outcome outcome{WsaError::kOk, static_cast<uint32_t>(bytes), 0};
+  if (call.tell.overlapped != nullptr) stack_.post({call.tell.overlapped, call.tell.event, outcome});
+  return outcome;
+}
+
+/// The message in mbufs: one where a frame holds it, a chain of pieces where IP will fragment it.
+pbuf* UdpSocket::gather(std::span<const WSABUF> buffers, uint32_t bytes) noexcept {
+  BufferCursor from(buffers);
+  const uint32_t single = rte_pktmbuf_data_room_size(engine.pool) - RTE_PKTMBUF_HEADROOM;
+  const uint32_t piece = bytes + PBUF_TRANSPORT <= single ? bytes : kPieceBytes;
+  pbuf* head = nullptr;
+  uint32_t left = bytes;
+  do {
+    const auto n = static_cast<u16_t>(std::min(left, piece));
+    pbuf* const p = pbuf_alloc(PBUF_TRANSPORT, n, PBUF_RAM);
+    if (p == nullptr) {
+      if (head != nullptr) pbuf_free(head);
+      return nullptr;
+    }
+    for (uint32_t filled = 0; filled < n;) {
+      const uint32_t part = std::min(n - filled, from.contiguous());
+      rte_memcpy(static_cast<char*>(p->payload) + filled, from.data(), part);
+      from.advance(part);
+      filled += part;
+    }
+    if (head == nullptr) {
+      head = p;
+    } else {
+      pbuf_cat(head, p);
+    }
+    left -= n;
+  } while (left != 0);
+  return head;
+}
+
+WsaError UdpSocket::transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexcept {
+  const ip_addr_t ip = to_lwip(to.address);
+  netif* const route = ip_route(&pcb_->local_ip, &ip);
+  if (route == nullptr) return WsaError::kNetUnreach;
+  // No device sums up what IP cuts to pieces: software does, for this datagram.
+  const uint16_t usual = route->chksum_flags;
+  if (bytes + kFragmentedHeaders > route->mtu) route->chksum_flags |= NETIF_CHECKSUM_GEN_UDP;
+  const bool to_ourselves = route == engine.loop && is_any(local_.address);
+  const err_t error = to_ourselves ? udp_sendto_if_src(pcb_, p, &ip, to.port, route, &ip)
+                                   : udp_sendto_if(pcb_, p, &ip, to.port, route);
+  route->chksum_flags = usual;
+  // lwIP's only ERR_VAL here: a broadcast address without SO_BROADCAST.
+  return error == ERR_VAL ? WsaError::kAcces : wsa_error(error);
+}
+
+WsaError UdpSocket::shutdown(int how) {
+  if (how != SD_RECEIVE && how != SD_SEND && how != SD_BOTH) return WsaError::kInval;
+  if (how != SD_SEND) receive_is_shut_ = true;
+  if (how != SD_RECEIVE) send_is_shut_ = true;
+  return WsaError::kOk;
+}
+
+void UdpSocket::release_pcb(bool) noexcept {
+  if (pcb_ != nullptr) udp_remove(std::exchange(pcb_, nullptr));
+}
+
+}  // namespace millrace

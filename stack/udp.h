@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A UDP socket: whole messages in, whole messages out.
+//
+// The pcb stays unconnected in lwIP even when the socket is connected: lwIP would answer strangers
+// with "port unreachable", where Winsock lets their datagrams vanish (contract: B2).
+#pragma once
+
+#include "lwip/udp.h"
+#include "stack/socket.h"
+
+namespace millrace {
+
+class UdpSocket final : public Socket {
+ public:
+  UdpSocket(Stack& stack, uint8_t family);
+
+  WsaError bind(Endpoint endpoint) override;
+  WsaError listen(int) override { return WsaError::kOpNotSupp; }
+  Socket* accept(WsaError& error) override;
+  WsaError connect(const Endpoint& peer) override;
+  Outcome send(const SendCall& call) override;
+  WsaError shutdown(int how) override;
+  bool is_readable() const noexcept override { return can_take(); }
+  bool is_writable() const noexcept override { return true; }
+  void apply_options() noexcept override;
+  bool is_connected() const noexcept override { return peer_.has_value(); }
+  std::optional<Endpoint> peer() const noexcept override { return peer_; }
+
+ protected:
+  WsaError receive_refusal(const ReceiveCall& call) const noexcept override;
+  bool can_take() const noexcept override { return !inbox_.empty(); }
+  Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept override;
+  void release_pcb(bool graceful) noexcept override;
+
+ private:
+  ~UdpSocket() override = default;
+
+  static void on_receive(void* arg, udp_pcb* pcb, pbuf* p, const ip_addr_t* address, u16_t port);
+
+  WsaError make_pcb();
+  WsaError bind_implicitly();
+  void deliver(pbuf* p) noexcept;
+  Outcome fill(pbuf* message, BufferCursor& to, const FromAddress& from) noexcept;
+  pbuf* gather(std::span<const WSABUF> buffers, uint32_t bytes) noexcept;
+  WsaError transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexcept;
+
+  udp_pcb* pcb_ = nullptr;
+  std::optional<Endpoint> peer_;
+};
+
+}  // namespace millrace

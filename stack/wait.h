@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Whoever waits, polls: how a blocked thread learns that its socket changed.
+//
+// Of all threads that wait on a Stack, one leads: it turns the Stack. The others sleep until the
+// leader finds their socket changed, or until the leader leaves and one of them takes its place. A
+// Waiter lives on the stack of the blocked thread; everything but `wake` is guarded by the Stack's lock.
+#pragma once
+
+#include <cstdint>
+#include <semaphore>
+
+namespace millrace {
+
+/// One blocked thread.
+class Waiter {
+ public:
+  /// Called under the Stack's lock when something that this thread waits for may have changed.
+  void notify() noexcept {
+    is_ready = true;
+    if (is_asleep) wake.release();
+  }
+
+  bool is_ready = false;
+  bool is_asleep = false;
+  Waiter* next_follower = nullptr;
+  std::counting_semaphore<> wake{0};
+};
+
+/// A Waiter's entry in the list of one Socket; select has one per socket.
+struct WaitLink {
+  Waiter* waiter = nullptr;
+  WaitLink* next = nullptr;
+};
+
+inline constexpr uint64_t kNoDeadline = UINT64_MAX;
+
+}  // namespace millrace
