@@ -38,23 +38,41 @@ std::string port_name(uint16_t port_id) {
   return name.data();
 }
 
-[[noreturn]] void throw_not_found(const std::string& name, const std::string& cause) {
+std::string remedy_for(const std::string& name) {
+  if (name.find(':') != std::string::npos) {
+    return "add -a " + name +
+           " to [eal] args, without --no-pci, and bind the NIC to a driver that " +
+           "DPDK can use: `dpdk-devbind.py -b vfio-pci " + name + "`";
+  }
+  return "add --vdev=" + name + " to [eal] args, or name one of those";
+}
+
+[[noreturn]] void throw_not_found(const std::string& name) {
   std::string others;
+  const auto add = [&others](const std::string& other) {
+    others += (others.empty() ? "" : ", ") + other;
+  };
   for (uint16_t port_id = 0; port_id < RTE_MAX_ETHPORTS; ++port_id) {
-    if (!rte_eth_dev_is_valid_port(port_id)) continue;
-    others += (others.empty() ? "" : ", ") + port_name(port_id);
+    if (rte_eth_dev_is_valid_port(port_id)) add(port_name(port_id));
   }
-  for (const auto& [closed, plug] : closed_devices) {
-    if (closed != name) others += (others.empty() ? "" : ", ") + closed;
-  }
-  const bool is_pci = name.find(':') != std::string::npos;
+  for (const auto& [closed, plug] : closed_devices) add(closed);
   throw StartupError(
       "port " + name,
-      cause + " (there " + (others.empty() ? "is none at all" : "is: " + others) + ")",
-      is_pci
-          ? "add -a " + name + " to [eal] args, without --no-pci, and bind the NIC to a driver " +
-                "DPDK can use: `dpdk-devbind.py -b vfio-pci " + name + "`"
-          : "add --vdev=" + name + " to [eal] args, or name one of those");
+      "there is no such device (there is " + (others.empty() ? "none at all" : others) + ")",
+      remedy_for(name));
+}
+
+// Makes a device that close_device has removed; returns its port id.
+uint16_t plug_in_again(const std::string& name, const Plug& plug) {
+  const int error = rte_eal_hotplug_add(plug.bus.c_str(), plug.device.c_str(), plug.args.c_str());
+  uint16_t port_id = 0;
+  if (error == 0 && rte_eth_dev_get_port_by_name(name.c_str(), &port_id) == 0) return port_id;
+  throw StartupError(
+      "port " + name,
+      std::string("its driver cannot make the closed device again: ") + rte_strerror(-error),
+      name.starts_with("net_memif")
+          ? "give it socket-abstract=no: DPDK's memif leaves abstract sockets open"
+          : "the lines DPDK has logged say why");
 }
 
 // The net_ring driver creates 16 rings for a --vdev, and frees only those of configured queues
@@ -77,13 +95,8 @@ uint16_t find_device(const std::string& name) {
   uint16_t port_id = 0;
   if (rte_eth_dev_get_port_by_name(name.c_str(), &port_id) != 0) {
     const auto closed = closed_devices.find(name);
-    if (closed == closed_devices.end()) throw_not_found(name, "there is no such device");
-    const Plug& plug = closed->second;
-    const int error = rte_eal_hotplug_add(plug.bus.c_str(), plug.device.c_str(), plug.args.c_str());
-    if (error != 0 || rte_eth_dev_get_port_by_name(name.c_str(), &port_id) != 0) {
-      throw_not_found(name, std::string("the device was closed and cannot be made again: ") +
-                                rte_strerror(-error));
-    }
+    if (closed == closed_devices.end()) throw_not_found(name);
+    port_id = plug_in_again(name, closed->second);
     closed_devices.erase(closed);
   }
   if (!open_ports.insert(port_id).second) {

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A Pool is one rte_mempool of mbufs; the private area and the headroom are part of each element.
+//
+// rte_pktmbuf_pool_create places no element across a page, since a device might see two pages
+// apart: with pages of 4 KiB that costs two fifths of the memory, and with any pages it leaves
+// gaps, which AF_XDP cannot have. Where IO addresses are virtual ones, no device sees pages, and we
+// lay the elements side by side; where they are physical, the pool is DPDK's.
 #include "dpdk_io/pool.h"
 
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
+#include <rte_memzone.h>
 
 #include <string>
 
@@ -16,6 +24,48 @@ static_assert(kMbufPrivBytes % RTE_MBUF_PRIV_ALIGN == 0, "DPDK rte_pktmbuf_pool_
 
 namespace {
 
+void free_memory(rte_mempool_memhdr* /*memory*/, void* zone) {
+  rte_memzone_free(static_cast<const rte_memzone*>(zone));
+}
+
+// Gives all elements of an empty pool one piece of memory; returns 0 or a negative errno.
+int populate_gapless(rte_mempool* pool) {
+  const size_t element_bytes = pool->header_size + pool->elt_size + pool->trailer_size;
+  const std::string zone_name = std::string("MP_") + pool->name + "_0";  // as DPDK names it
+  const rte_memzone* zone = rte_memzone_reserve_aligned(
+      zone_name.c_str(), element_bytes * pool->size, pool->socket_id, 0, RTE_MEMPOOL_ALIGN);
+  if (zone == nullptr) return -rte_errno;
+  auto* const begin = static_cast<char*>(zone->addr);
+  const int n = rte_mempool_populate_iova(pool, begin, reinterpret_cast<rte_iova_t>(begin),
+                                          element_bytes * pool->size, free_memory,
+                                          const_cast<rte_memzone*>(zone));
+  if (n <= 0) rte_memzone_free(zone);
+  if (n < 0) return n;
+  return static_cast<uint32_t>(n) == pool->size ? 0 : -ENOBUFS;
+}
+
+// What rte_pktmbuf_pool_create does, but for populate_gapless. Sets rte_errno when it fails.
+rte_mempool* create_gapless(const char* name, uint32_t n_mbufs, uint16_t room_bytes,
+                            uint32_t cache) {
+  rte_pktmbuf_pool_private layout{};
+  layout.mbuf_data_room_size = room_bytes;
+  layout.mbuf_priv_size = kMbufPrivBytes;
+  const auto element_bytes = static_cast<unsigned>(sizeof(rte_mbuf) + kMbufPrivBytes + room_bytes);
+  rte_mempool* pool = rte_mempool_create_empty(name, n_mbufs, element_bytes, cache, sizeof(layout),
+                                               SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+  if (pool == nullptr) return nullptr;
+  int error = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), nullptr);
+  rte_pktmbuf_pool_init(pool, &layout);
+  if (error == 0) error = populate_gapless(pool);
+  if (error != 0) {
+    rte_mempool_free(pool);
+    rte_errno = -error;
+    return nullptr;
+  }
+  rte_mempool_obj_iter(pool, rte_pktmbuf_init, nullptr);
+  return pool;
+}
+
 rte_mempool* create(const char* name, uint32_t n_mbufs, uint16_t data_room_bytes, uint32_t cache) {
   const std::string where = std::string("mbuf pool '") + name + "'";
   if (data_room_bytes > UINT16_MAX - RTE_PKTMBUF_HEADROOM) {
@@ -24,7 +74,9 @@ rte_mempool* create(const char* name, uint32_t n_mbufs, uint16_t data_room_bytes
   }
   const auto room = static_cast<uint16_t>(data_room_bytes + RTE_PKTMBUF_HEADROOM);
   rte_mempool* pool =
-      rte_pktmbuf_pool_create(name, n_mbufs, cache, kMbufPrivBytes, room, SOCKET_ID_ANY);
+      rte_eal_iova_mode() == RTE_IOVA_VA
+          ? create_gapless(name, n_mbufs, room, cache)
+          : rte_pktmbuf_pool_create(name, n_mbufs, cache, kMbufPrivBytes, room, SOCKET_ID_ANY);
   if (pool != nullptr) return pool;
   switch (rte_errno) {
     case ENOMEM:
@@ -55,6 +107,10 @@ uint32_t Pool::size() const noexcept { return pool_->size; }
 
 uint16_t Pool::data_room_bytes() const noexcept {
   return static_cast<uint16_t>(rte_pktmbuf_data_room_size(pool_) - RTE_PKTMBUF_HEADROOM);
+}
+
+bool Pool::is_gapless() const noexcept {
+  return (pool_->flags & RTE_MEMPOOL_F_NO_IOVA_CONTIG) != 0;
 }
 
 }  // namespace millrace

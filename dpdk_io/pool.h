@@ -35,6 +35,9 @@ class Pool {
   uint32_t in_use() const noexcept;
   uint32_t size() const noexcept;
   uint16_t data_room_bytes() const noexcept;
+  /// True if the mbufs lie side by side in one piece of memory, as AF_XDP needs them: always,
+  /// unless EAL uses physical IO addresses (--iova-mode=pa).
+  bool is_gapless() const noexcept;
 
  private:
   rte_mempool* pool_;

@@ -15,6 +15,7 @@
 #include "dpdk_io/rings.h"
 #include "dpdk_io/startup_error.h"
 #include "dpdk_io/telemetry.h"
+#include "dpdk_io/xdp_sockets.h"
 
 RTE_LOG_REGISTER(millrace_io_log, millrace.io, INFO)
 
@@ -75,7 +76,7 @@ Port::Port(const PortOptions& options, Pool& pool, std::shared_ptr<RingWires> wi
     open(options);
     telemetry_add(*this);
   } catch (...) {
-    close_device(id_, wires_ != nullptr);
+    close();
     throw;
   }
 }
@@ -83,7 +84,12 @@ Port::Port(const PortOptions& options, Pool& pool, std::shared_ptr<RingWires> wi
 Port::~Port() {
   telemetry_remove(*this);
   if (is_ring_) drain_rings();
+  close();
+}
+
+void Port::close() noexcept {
   close_device(id_, wires_ != nullptr);
+  if (xdp_sockets_) xdp_sockets_->close_left_open();
 }
 
 void Port::open(const PortOptions& options) {
@@ -105,7 +111,12 @@ void Port::open(const PortOptions& options) {
   choose_offloads(options, info, conf);
   error = rte_eth_dev_configure(id_, options.n_queues, options.n_queues, &conf);
   if (error != 0) throw_refused(name_, "its configuration", error);
+  if (driver_ == "net_af_xdp") {
+    check_pool_for_xdp();
+    xdp_sockets_ = std::make_unique<XdpSockets>();
+  }
   set_up_queues(options, info, conf);
+  if (xdp_sockets_) xdp_sockets_->learn();
   if (options.mtu != old_mtu) {
     error = rte_eth_dev_set_mtu(id_, options.mtu);
     // A ring has no wire and carries any length; a driver without the call may still do 1500.
@@ -125,6 +136,14 @@ void Port::open(const PortOptions& options) {
   }
   learn_mac();
   poll_link();
+}
+
+// The driver shows the kernel as many bytes as the mbufs have, from the pool's first byte on (DPDK
+// rte_eth_af_xdp.c, xdp_umem_configure): frames in mbufs beyond would be lost without a trace.
+void Port::check_pool_for_xdp() const {
+  if (pool_.is_gapless()) return;
+  throw StartupError("port " + name_, "AF_XDP needs a pool without gaps, and this one has some",
+                     "put --iova-mode=va into [eal] args");
 }
 
 void Port::choose_offloads(const PortOptions& options, const rte_eth_dev_info& info,

@@ -25,6 +25,7 @@ namespace millrace {
 
 class Burst;
 class Capture;
+class XdpSockets;
 struct RingWires;
 
 /// What one queue has done. Written by the thread that uses the queue only; others read it through
@@ -148,8 +149,10 @@ class Port {
                        rte_eth_conf& conf);
   void set_up_queues(const PortOptions& options, const rte_eth_dev_info& info,
                      const rte_eth_conf& conf);
+  void check_pool_for_xdp() const;
   void learn_mac();
   void drain_rings() noexcept;
+  void close() noexcept;
 
   rte_mbuf* sendable(rte_mbuf* m, PortCounters& counters) noexcept;
   rte_mbuf* linearized(rte_mbuf* m, PortCounters& counters) noexcept;
@@ -169,7 +172,8 @@ class Port {
   PortCaps caps_;
   std::vector<PortCounters> counters_;  // by queue
   std::unique_ptr<Capture> capture_;
-  std::shared_ptr<RingWires> wires_;  // rings made by ring_loop or ring_pair, else nullptr
+  std::unique_ptr<XdpSockets> xdp_sockets_;  // of an AF_XDP port, else nullptr
+  std::shared_ptr<RingWires> wires_;         // rings made by ring_loop or ring_pair, else nullptr
 };
 
 }  // namespace millrace

@@ -32,14 +32,15 @@ void turn_for_a_while(Stack& stack, uint64_t deadline_ns) noexcept {
 }
 
 DWORD wait_for(std::span<const WSAEVENT> events, bool wait_all, DWORD timeout_ms) noexcept {
-  Stack* const stack = running_stack();
-  if (stack == nullptr) return WSA_WAIT_FAILED;
-  const uint64_t deadline = timeout_ms == WSA_INFINITE
-                                ? kNoDeadline
-                                : stack->now_ns() + uint64_t{timeout_ms} * 1'000'000;
-  for (;;) {
+  uint64_t deadline = kNoDeadline;
+  for (bool is_first = true;; is_first = false) {
     const DWORD index = signalled(events, wait_all);
     if (index != events.size()) return WSA_WAIT_EVENT_0 + index;
+    Stack* const stack = running_stack();
+    if (stack == nullptr) return WSA_WAIT_FAILED;  // never started, or ended meanwhile
+    if (is_first && timeout_ms != WSA_INFINITE) {
+      deadline = stack->now_ns() + uint64_t{timeout_ms} * 1'000'000;
+    }
     turn_for_a_while(*stack, deadline);
     if (stack->now_ns() >= deadline) {
       const DWORD last = signalled(events, wait_all);

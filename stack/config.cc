@@ -6,9 +6,9 @@
 // refuse(), which adds the file and the line. toml++ is seen in this file only.
 #include "stack/config.h"
 
-// Header-only and without its assertions: toml++ 3.3 asserts that a key starts with a key's character
-// before it reports that it does not, so that "[,]" in a file would abort the process. (Under NDEBUG
-// the same place becomes an assumption, which is worse.)
+// Header-only and without its assertions: toml++ 3.3 asserts that a key starts as keys do before it
+// reports that this one does not, so that "[,]" in a file would abort the process. (Under NDEBUG it
+// assumes so instead, which is worse.)
 #undef NDEBUG
 #define TOML_ASSERT(expression) static_cast<void>(0)
 #define TOML_HEADER_ONLY 1
@@ -34,12 +34,14 @@ using settings::Setting;
 
 constexpr char kEnvironmentVariable[] = "MILLRACE_CONFIG";
 
-/// In quotes and on one line, whatever stood in the file.
-std::string quoted(std::string_view text) {
+/// On one line, whatever stood in the file.
+std::string one_line(std::string_view text) {
   std::string result(text);
   std::replace_if(result.begin(), result.end(), settings::is_control, '?');
-  return '"' + result + '"';
+  return result;
 }
+
+std::string quoted(std::string_view text) { return '"' + one_line(text) + '"'; }
 
 std::string_view type_name(const toml::node& node) {
   switch (node.type()) {
@@ -303,7 +305,7 @@ Config Config::from_text(std::string_view toml, std::string_view name) {
     const toml::source_position at = error.source().begin;
     throw StartupError(
         std::string(name) + ':' + std::to_string(at.line) + ':' + std::to_string(at.column),
-        std::string(error.description()), "correct the TOML there");
+        one_line(error.description()), "correct the TOML there");
   }
 }
 

@@ -55,7 +55,7 @@ template <typename T>
 concept Choice = std::is_enum_v<T>;
 
 /// Refused in strings: they end up in file names, EAL's words and one-line messages.
-inline bool is_control(char c) { return (c >= 0 && c < ' ') || c == 0x7f; }
+inline bool is_control(char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; }
 
 /// What an element of a list looks like.
 template <typename T>

@@ -28,9 +28,7 @@ class StackLock {
   /// Leaves the lock to whoever waits, and takes it back. Call with the lock held.
   void give_way() noexcept {
     unlock();
-    for (int i = 0; i < kSpins && is_wanted() && !held_.load(std::memory_order_relaxed); ++i) {
-      pause(i);
-    }
+    for (int i = 0; i < kSpins && !held_.load(std::memory_order_relaxed); ++i) pause(i);
     lock();
   }
 

@@ -31,7 +31,7 @@ inline ip_addr_t to_lwip(const IpAddress& address) {
 
 inline IpAddress from_lwip(const ip_addr_t& ip) {
   IpAddress address{};
-  if (IP_IS_V6(&ip)) {
+  if (IP_IS_V6_VAL(ip)) {
     address.family = 6;
     std::memcpy(address.bytes.data(), ip_2_ip6(&ip)->addr, 16);
     address.zone = ip6_addr_zone(ip_2_ip6(&ip));

@@ -12,6 +12,7 @@ namespace {
 constexpr uint32_t kLoopEntries = 4096;
 constexpr uint32_t kPoolCache = 256;
 constexpr uint64_t kKeeperPeriodNs = 1'000'000;
+constexpr uint64_t kPatienceNs = 1'000'000'000;  // for what closed connections still have to send
 
 // Frame and headers in front of the MTU; a data room of 2048 is what NICs and memif expect.
 uint16_t data_room_for(const Config& config) {
@@ -49,6 +50,11 @@ Runtime::~Runtime() { (void)stop_and_count_leaks(); }
 uint32_t Runtime::stop_and_count_leaks() {
   if (stack_ == nullptr) return 0;
   keeper_ = {};
+  stack_->end_calls();
+  {
+    const Stack::Guard guard(*stack_);
+    stack_->finish_sending(stack_->now_ns() + kPatienceNs);
+  }
   stack_.reset();
   ports_.clear();
   loop_.reset();

@@ -79,15 +79,36 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
 }
 
 Stack::~Stack() {
-  for (Slot& slot : slots_) {
-    if (slot.socket != nullptr) {
-      slot.socket->reset();
-      slot.socket->unref();
-    }
-  }
+  end_calls();
+  // Requests that were pending end without a signal (winsock-rules 6).
+  for (const Completion& completion : posted_) completion.show([](HANDLE) {});
   drain_lwip();
   netifs_.clear();
   engine = {};
+}
+
+void Stack::end_calls() noexcept {
+  lock_.lock();
+  for (Slot& slot : slots_) {
+    if (slot.socket == nullptr) continue;
+    slot.socket->reset();
+    slot.socket->unref();
+    slot.socket = nullptr;
+  }
+  while (n_guards_ != 0) lock_.give_way();
+  lock_.unlock();
+}
+
+void Stack::finish_sending(uint64_t deadline_ns) noexcept {
+  const auto is_sending = [](const tcp_pcb& pcb) {
+    return pcb.state > ESTABLISHED && (pcb.unsent != nullptr || pcb.unacked != nullptr);
+  };
+  while (now_ns() < deadline_ns) {
+    const tcp_pcb* pcb = tcp_active_pcbs;
+    while (pcb != nullptr && !is_sending(*pcb)) pcb = pcb->next;
+    if (pcb == nullptr) return;
+    (void)turn();
+  }
 }
 
 // What lwIP still holds once every socket is gone: closing connections and half-built datagrams.

@@ -61,6 +61,11 @@ class Stack {
   /// Blocks until the waiter is notified; turns the Stack, or sleeps while another thread does.
   /// The lock is released meanwhile. @return false when the deadline (clock ns) passed first
   bool wait(Waiter& waiter, uint64_t deadline_ns) noexcept;
+  /// Ends every socket, and waits until the calls blocked in them have left. No new ones may come.
+  void end_calls() noexcept;
+  /// Turns until closed connections have sent all they had: a program that sends, closes and cleans
+  /// up expects its peer to get everything (winsock-rules 6).
+  void finish_sending(uint64_t deadline_ns) noexcept;
   uint64_t now_ns() const noexcept { return clock_.now_ns(); }
   /// When somebody last turned; the Keeper's reason to act.
   uint64_t last_turn_ns() const noexcept { return last_turn_ns_; }
@@ -136,6 +141,7 @@ class Stack {
   std::vector<Socket*> dirty_;
   std::vector<Socket*> retry_;
   std::vector<std::unique_ptr<Request>> free_requests_;
+  uint32_t n_guards_ = 0;  ///< calls inside, blocked ones too
   Waiter* leader_ = nullptr;
   Waiter* followers_ = nullptr;
   uint64_t last_turn_ns_ = 0;
@@ -147,8 +153,12 @@ class Stack {
 /// Holds the lock; on the way out sends what was queued, unlocks, and shows completions.
 class Stack::Guard {
  public:
-  explicit Guard(Stack& stack) noexcept : stack_(stack) { stack_.lock_.lock(); }
+  explicit Guard(Stack& stack) noexcept : stack_(stack) {
+    stack_.lock_.lock();
+    ++stack_.n_guards_;
+  }
   ~Guard() {
+    --stack_.n_guards_;
     stack_.flush();
     if (stack_.has_posted()) {
       stack_.show_posted();  // unlocks

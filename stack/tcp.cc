@@ -84,12 +84,15 @@ WsaError TcpSocket::listen(int backlog) {
 err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   if (arg == nullptr || error != ERR_OK || pcb == nullptr) return ERR_VAL;
   TcpSocket& self = socket_of(arg);
-  if (self.accept_queue_.size() >= self.backlog_) {
+  Socket* const socket = self.accept_queue_.size() < self.backlog_
+                             ? self.stack_.open(Transport::kTcp, self.family_)
+                             : nullptr;
+  if (socket == nullptr) {
     ++self.stack_.counters.connections_refused;
     tcp_abort(pcb);
     return ERR_ABRT;
   }
-  auto* const child = new TcpSocket(self.stack_, self.family_);
+  auto* const child = static_cast<TcpSocket*>(socket);
   child->options = self.options;
   child->state_ = State::kConnected;
   child->local_ = {from_lwip(pcb->local_ip), pcb->local_port};

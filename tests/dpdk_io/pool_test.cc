@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "dpdk_io/startup_error.h"
 #include "tests/dpdk_io/frames.h"
 
@@ -31,6 +34,23 @@ TEST(Pool, GivesMbufsWithThePrivateAreaAndTheRoomAskedFor) {
   ASSERT_NE(m, nullptr);
   EXPECT_EQ(rte_pktmbuf_tailroom(m.get()), 2048);
   EXPECT_EQ(rte_pktmbuf_headroom(m.get()), RTE_PKTMBUF_HEADROOM);
+}
+
+TEST(Pool, LaysItsMbufsSideBySideWithUsableIoAddresses) {
+  Pool pool("pool_gapless", 4095, 2048, 0);
+  EXPECT_TRUE(pool.is_gapless());
+  std::vector<MbufPtr> all;
+  while (rte_mbuf* m = rte_pktmbuf_alloc(pool.get())) all.emplace_back(m);
+  ASSERT_EQ(all.size(), 4095u);
+  std::sort(all.begin(), all.end());
+  const auto distance = [](const MbufPtr& from, const MbufPtr& to) {
+    return reinterpret_cast<uintptr_t>(to.get()) - reinterpret_cast<uintptr_t>(from.get());
+  };
+  for (size_t i = 1; i < all.size(); ++i) {
+    ASSERT_EQ(distance(all[i - 1], all[i]), distance(all[0], all[1]));
+    ASSERT_EQ(rte_mbuf_data_iova(all[i].get()),
+              reinterpret_cast<rte_iova_t>(rte_pktmbuf_mtod(all[i].get(), char*)));
+  }
 }
 
 TEST(Pool, CountsWhatIsInUseWithItsCache) {

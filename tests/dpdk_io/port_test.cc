@@ -230,7 +230,7 @@ PortOptions options_of(const char* device, uint16_t n_queues = 1, uint16_t mtu =
 TEST(Port, AnUnknownDeviceIsAnErrorThatNamesThoseThatExist) {
   Pool pool("port_unknown", 255, 2048, 0);
   const std::string error = error_of(options_of("net_tap7"), pool);
-  EXPECT_EQ(error.find("port net_tap7: there is no such device (there is: "), 0u) << error;
+  EXPECT_EQ(error.find("port net_tap7: there is no such device (there is "), 0u) << error;
   EXPECT_NE(error.find("net_ring0"), std::string::npos) << error;
   EXPECT_NE(error.find("; add --vdev=net_tap7 to [eal] args, or name one of those"),
             std::string::npos)

@@ -94,7 +94,8 @@ MemifEcho::~MemifEcho() {
 }
 
 std::string memif_meeting_point(int process_id) {
-  return "id=0,socket-abstract=yes,socket=/millrace_test_" + std::to_string(process_id);
+  return "id=0,socket-abstract=no,socket=" + std::filesystem::temp_directory_path().string() +
+         "/millrace_test_" + std::to_string(process_id) + ".memif";
 }
 
 }  // namespace millrace::test

@@ -252,13 +252,27 @@ INSTANTIATE_TEST_SUITE_P(
                 "10.0.0.1 02:00:00:00:00:02 is the second entry for its address; keep one")),
     name_of);
 
-TEST(ConfigSyntax, ErrorsNameLineAndColumn) {
-  EXPECT_EQ(refusal_of("[stack]\nmbufs = \n"),
+INSTANTIATE_TEST_SUITE_P(
+    Syntax, ConfigRefusal,
+    testing::Values(
+        Refusal{
+            "NoValue", "[stack]\nmbufs = \n",
             "f.toml:2:9: Error while parsing key-value pair: expected value, saw '\\n'; correct "
-            "the TOML there");
-  EXPECT_EQ(refusal_of("[tcp\n").substr(0, 12), "f.toml:1:5: ");
-  EXPECT_EQ(refusal_of("[tcp]\nnodelay = true\nnodelay = true\n").substr(0, 9), "f.toml:3:");
-}
+            "the TOML there"},
+        Refusal{"KeyTwice", "[tcp]\nnodelay = true\nnodelay = true\n",
+                "f.toml:3:11: Error while parsing key-value pair: cannot redefine existing boolean "
+                "'nodelay'; correct the TOML there"},
+        Refusal{"SectionTwice", "[tcp]\n[tcp]\n",
+                "f.toml:2:1: Error while parsing table header: cannot redefine existing table "
+                "'tcp'; correct the TOML there"},
+        Refusal{"LineBreakInsideAWord", "[tcp]\nnodelay = t\n",
+                "f.toml:2:12: Error while parsing boolean: expected 'true', saw 't?'; correct the "
+                "TOML there"},
+        // An assertion of toml++ 3.3 used to end the process here.
+        Refusal{"HeaderThatStartsAsNoKeyDoes", "[,]",
+                "f.toml:1:2: Error while parsing key: expected bare key starting character or "
+                "string delimiter, saw ','; correct the TOML there"}),
+    name_of);
 
 }  // namespace
 }  // namespace millrace

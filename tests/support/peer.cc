@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/support/peer.h"
+
+#include <gtest/gtest.h>
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "dpdk_io/mbuf.h"
+
+namespace millrace::test {
+namespace {
+
+constexpr uint8_t kSolicitation = 135;
+constexpr uint8_t kAdvertisement = 136;
+constexpr uint8_t kListenerReport1 = 131;
+constexpr uint8_t kListenerReport2 = 143;
+constexpr size_t kTargetAt = 4;  // in the body of either message (RFC 4861 4.3, 4.4)
+
+Bytes bytes_of(const rte_mbuf* m) {
+  Bytes bytes;
+  for (; m != nullptr; m = m->next) {
+    const auto* const data = rte_pktmbuf_mtod(m, const uint8_t*);
+    bytes.insert(bytes.end(), data, data + m->data_len);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+IpAddress address_of(Host host, uint8_t family) {
+  IpAddress address = *parse_address(family == 4 ? "10.0.0.0" : "fd00::");
+  address.bytes[family == 4 ? 3 : 15] = static_cast<uint8_t>(host);
+  return address;
+}
+
+void Peer::send(Frame frame) {
+  if (frame.to == Mac{}) frame.to = stack_mac_;
+  if (frame.from == Mac{}) frame.from = mac();
+  send(build(frame));
+}
+
+void Peer::send_chain(const std::vector<Bytes>& parts) {
+  MbufPtr chain;
+  for (const Bytes& part : parts) {
+    MbufPtr m(rte_pktmbuf_alloc(pool_.get()));
+    ASSERT_NE(m, nullptr) << "the peer's pool is empty";
+    char* const to = rte_pktmbuf_append(m.get(), static_cast<uint16_t>(part.size()));
+    ASSERT_NE(to, nullptr) << "a part of " << part.size() << " bytes does not fit into an mbuf";
+    if (!part.empty()) std::memcpy(to, part.data(), part.size());
+    if (chain == nullptr) {
+      chain = std::move(m);
+    } else {
+      ASSERT_EQ(rte_pktmbuf_chain(chain.get(), m.release()), 0);
+    }
+  }
+  Burst burst;
+  ASSERT_TRUE(burst.push(chain.release()));
+  port_.tx(0, burst);
+  ++n_sent_;
+}
+
+size_t Peer::take(uint64_t now_ms) {
+  size_t total = 0;
+  for (;;) {
+    Burst burst;
+    burst.set_size(port_.rx(0, burst.room()));
+    if (burst.is_empty()) return total;
+    total += burst.size();
+    for (uint16_t i = 0; i < burst.size(); ++i) arrive(bytes_of(burst[i]), now_ms);
+  }
+}
+
+void Peer::arrive(const Bytes& bytes, uint64_t now_ms) {
+  std::string why;
+  const std::optional<Frame> frame = parse(bytes, why);
+  if (!frame) {
+    ADD_FAILURE() << "the Stack sent a malformed frame of " << bytes.size() << " bytes: " << why;
+    return;
+  }
+  EXPECT_EQ(frame->from, stack_mac_) << text(*frame);
+  if (is_neighbor_talk(*frame)) return;
+  if (filter && filter(*frame)) return;
+  arrived_.push_back({*frame, now_ms});
+}
+
+std::optional<Arrival> Peer::next(const std::function<bool(const Frame&)>& fits) {
+  const auto it = std::find_if(arrived_.begin(), arrived_.end(),
+                               [&](const Arrival& arrival) { return fits(arrival.frame); });
+  if (it == arrived_.end()) return std::nullopt;
+  Arrival found = std::move(*it);
+  arrived_.erase(it);
+  return found;
+}
+
+bool Peer::is_neighbor_talk(const Frame& frame) {
+  if (frame.arp && frame.arp->operation == 1) {
+    if (frame.arp->sender == frame.arp->target) return true;  // gratuitous
+    ++n_questions_;
+    if (answers_neighbors) answer_arp(*frame.arp);
+    return true;
+  }
+  if (!frame.icmp || !frame.ip || frame.ip->source.family != 6) return false;
+  const uint8_t type = frame.icmp->type;
+  if (type == kListenerReport1 || type == kListenerReport2) return true;
+  if (type != kSolicitation || frame.icmp->body.size() < kTargetAt + 16) return false;
+  ++n_questions_;
+  if (answers_neighbors) answer_solicitation(frame);
+  return true;
+}
+
+void Peer::answer_arp(const Arp& question) {
+  Frame answer;
+  answer.arp = Arp{2, mac(), question.target, question.sender_mac, question.sender};
+  send(answer);
+}
+
+void Peer::answer_solicitation(const Frame& frame) {
+  Icmp advertisement{kAdvertisement, 0, {0x60, 0, 0, 0}};  // solicited, override
+  Bytes& body = advertisement.body;
+  IpAddress target = IpAddress::any(6);
+  std::copy_n(frame.icmp->body.begin() + kTargetAt, 16, target.bytes.begin());
+  body.insert(body.end(), target.bytes.begin(), target.bytes.end());
+  const Mac own = mac();
+  body.insert(body.end(), {2, 1});  // target's link-layer address
+  body.insert(body.end(), own.begin(), own.end());
+  Frame answer;
+  answer.ip = Ip{target, frame.ip->source, kIcmp6, 255, std::nullopt};
+  answer.icmp = advertisement;
+  send(answer);
+}
+
+Frame ip_frame(uint8_t family, Host from, Host to) {
+  Frame frame;
+  frame.ip = Ip{address_of(from, family), address_of(to, family), 0, 64, std::nullopt};
+  return frame;
+}
+
+Frame udp_frame(uint8_t family, uint16_t from_port, uint16_t to_port, Bytes payload, Host from) {
+  Frame frame = ip_frame(family, from);
+  frame.udp = Datagram{from_port, to_port, std::move(payload)};
+  return frame;
+}
+
+Frame echo_request(uint8_t family, uint16_t id, uint16_t number, const Bytes& payload) {
+  Frame frame = ip_frame(family);
+  Icmp echo{static_cast<uint8_t>(family == 4 ? 8 : 128), 0, {}};
+  for (const uint16_t word : {id, number}) {
+    echo.body.push_back(static_cast<uint8_t>(word >> 8));
+    echo.body.push_back(static_cast<uint8_t>(word));
+  }
+  echo.body.insert(echo.body.end(), payload.begin(), payload.end());
+  frame.icmp = echo;
+  return frame;
+}
+
+}  // namespace millrace::test

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/support/stack_test.h"
+
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "stack/socket.h"
+
+namespace millrace::test {
+namespace {
+
+constexpr uint32_t kMbufs = 4095;
+constexpr uint32_t kRingEntries = 2048;
+constexpr uint64_t kStepMs = 10;       // the Stack's fast timer
+constexpr int kMostTurns = 1'000'000;  // more is no progress but a livelock
+
+uint64_t dropped(const PortCounters& c) {
+  return c.tx_dropped_full + c.tx_dropped_link_down + c.tx_dropped_too_long + c.tx_dropped_no_mbuf +
+         c.tx_dropped_refused;
+}
+
+}  // namespace
+
+StackTest::StackTest() {
+  PortConfig port;
+  port.device = "net_ring_wire_a";
+  port.addresses = {*parse_prefix("10.0.0.2/24"), *parse_prefix("fd00::2/64")};
+  config = Config::loopback();
+  config.ports = {port};
+}
+
+void StackTest::start() {
+  stack_pool_ = std::make_unique<Pool>("stack", kMbufs, 2048, 0);
+  peer_pool_ = std::make_unique<Pool>("peer", kMbufs, 2048, 0);
+  loop_ = Port::ring_loop("lo", *stack_pool_, kRingEntries);
+  std::tie(stack_port_, peer_port_) =
+      Port::ring_pair("wire", *stack_pool_, *peer_pool_, kRingEntries);
+  const PortQueue queue{stack_port_.get(), 0, &config.ports.front()};
+  stack_ = std::make_unique<Stack>(config, clock_, *stack_pool_, *loop_, std::span(&queue, 1));
+  peer_ = std::make_unique<Peer>(*peer_port_, *peer_pool_, stack_port_->mac());
+  n_expected_completions = 0;
+  n_expected_started = 0;
+  run();
+}
+
+void StackTest::run() {
+  for (int i = 0; i < kMostTurns; ++i) {
+    bool moved = false;
+    {
+      const Stack::Guard guard(*stack_);
+      moved = stack_->turn();
+    }
+    moved |= peer_->take(now_ms()) != 0;
+    if (!moved) return;
+  }
+  ADD_FAILURE() << "the Stack and its peer do not come to rest";
+}
+
+void StackTest::advance(uint64_t ms) {
+  for (uint64_t left = ms; left != 0;) {
+    const uint64_t step = std::min(left, kStepMs);
+    clock_.advance_ns(step * 1'000'000);
+    left -= step;
+    run();
+  }
+}
+
+void StackTest::stop() {
+  if (stack_ == nullptr) return;
+  run();
+  EXPECT_EQ(stack_->n_sockets(), 0u) << "a socket outlived its last user";
+  EXPECT_EQ(counters().requests_started, n_expected_started);
+  EXPECT_EQ(counters().completions, n_expected_completions);
+  expect_every_frame_counted();
+  stack_.reset();
+  peer_.reset();
+  stack_port_.reset();
+  peer_port_.reset();
+  loop_.reset();
+  EXPECT_EQ(stack_pool_->in_use(), 0u) << "mbufs of the Stack's pool were not given back";
+  EXPECT_EQ(peer_pool_->in_use(), 0u) << "received mbufs were not given back";
+  stack_pool_.reset();
+  peer_pool_.reset();
+}
+
+void StackTest::expect_every_frame_counted() {
+  const Counters& c = counters();
+  const PortCounters wire = stack_port_->total();
+  const PortCounters loop = loop_->total();
+  EXPECT_EQ(wire.rx_pkts, peer_->n_sent()) << "frames lost between peer and Stack";
+  EXPECT_EQ(c.rx_pkts + c.rx_short + c.rx_unknown_type + c.rx_bad_checksum,
+            wire.rx_pkts + loop.rx_pkts)
+      << "a received frame is in no counter";
+  EXPECT_EQ(c.tx_pkts, wire.tx_pkts + dropped(wire) + loop.tx_pkts + dropped(loop))
+      << "a sent frame is in no counter";
+}
+
+std::vector<MbufPtr> StackTest::exhaust_pool(size_t but) {
+  std::vector<MbufPtr> taken;
+  while (rte_mbuf* const m = rte_pktmbuf_alloc(stack_pool_->get())) taken.emplace_back(m);
+  taken.resize(taken.size() - std::min(but, taken.size()));
+  return taken;
+}
+
+}  // namespace millrace::test

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The fixture of all hand-driven tests: a real Stack on a ring port, a Peer on the other end, and a
+// clock that only the test advances. No thread but the test's own, no sleep, no socket that blocks.
+//
+// After each test everything must be back where it was: every socket gone, every started request
+// completed exactly once, every frame in a counter, every mbuf in its pool.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <ostream>
+
+#include "dpdk_io/clock.h"
+#include "dpdk_io/mbuf.h"
+#include "dpdk_io/pool.h"
+#include "dpdk_io/port.h"
+#include "stack/config.h"
+#include "stack/stack.h"
+#include "tests/support/peer.h"
+
+namespace millrace {
+
+/// gtest shows a code by its number.
+inline void PrintTo(WsaError error, std::ostream* out) { *out << static_cast<int32_t>(error); }
+
+}  // namespace millrace
+
+namespace millrace::test {
+
+class StackTest : public testing::Test {
+ public:
+  Stack& stack() { return *stack_; }
+  Peer& peer() { return *peer_; }
+  const Counters& counters() const { return stack_->counters; }
+  uint64_t now_ms() const { return clock_.now_ns() / 1'000'000; }
+
+  /// Turns and takes frames off the wire until nothing moves any more. Time stands still.
+  void run();
+  /// Lets time pass in steps of a fast timer, and runs after each.
+  void advance(uint64_t ms);
+
+  /// Each overlapped operation that must complete is told here, by App.
+  uint64_t n_expected_completions = 0;
+  uint64_t n_expected_started = 0;
+
+ protected:
+  StackTest();
+  void SetUp() override { start(); }
+  void TearDown() override { stop(); }
+
+  /// Makes the Stack out of config; a test that changes it stops and starts again.
+  void start();
+  /// Ends everything and checks that nothing is missing.
+  void stop();
+
+  /// Takes every mbuf of the Stack's pool but `but`, until the result is destroyed.
+  std::vector<MbufPtr> exhaust_pool(size_t but = 0);
+
+  Config config;
+
+ private:
+  void expect_every_frame_counted();
+
+  ManualClock clock_;
+  std::unique_ptr<Pool> stack_pool_, peer_pool_;
+  std::unique_ptr<Port> loop_, stack_port_, peer_port_;
+  std::unique_ptr<Stack> stack_;
+  std::unique_ptr<Peer> peer_;
+};
+
+/// The same test over IPv4 and IPv6.
+class FamilyTest : public StackTest, public testing::WithParamInterface<int> {
+ public:
+  uint8_t family() const { return static_cast<uint8_t>(GetParam()); }
+  Endpoint at_stack(uint16_t port) const { return {address_of(Host::kStack, family()), port}; }
+  Endpoint at_peer(uint16_t port) const { return {address_of(Host::kPeer, family()), port}; }
+};
+
+inline std::string family_name(const testing::TestParamInfo<int>& info) {
+  return "v" + std::to_string(info.param);
+}
+
+/// Runs the TEST_Ps of a FamilyTest over both families.
+#define MILLRACE_BOTH_FAMILIES(suite) \
+  INSTANTIATE_TEST_SUITE_P(Family, suite, testing::Values(4, 6), millrace::test::family_name)
+
+}  // namespace millrace::test
