@@ -59,7 +59,8 @@ double Histogram::standard_deviation() const noexcept {
 
 uint64_t Histogram::percentile(double percent) const noexcept {
   if (count_ == 0) return 0;
-  // Rounding must not lift 99.9 % of 1000 values to the 1000th: the next smaller double prevents it.
+  // Rounding must not lift 99.9 % of 1000 values to the 1000th: the next smaller double prevents
+  // it.
   const double share = std::nextafter(std::clamp(percent, 0.0, 100.0), 0.0) / 100;
   const auto wanted = static_cast<uint64_t>(std::ceil(share * static_cast<double>(count_)));
   const uint64_t rank = std::clamp<uint64_t>(wanted, 1, count_);

@@ -2,8 +2,8 @@
 // A latency histogram with three significant digits, 1 ns .. 60 s, in HdrHistogram's layout and
 // with its text output, so that its plotters read our files.
 //
-// Values below 2048 have a slot each. Above, each doubling of the value has 1024 slots, so a slot is
-// never wider than a thousandth of the values in it:
+// Values below 2048 have a slot each. Above, each doubling of the value has 1024 slots, so a slot
+// is never wider than a thousandth of the values in it:
 //
 //   bucket   0: 0 .. 2047        2048 slots, 1 ns wide
 //   bucket   1: 2048 .. 4095     1024 slots, 2 ns wide
@@ -56,7 +56,7 @@ class Histogram {
   void write_distribution(std::ostream& out, double unit) const;
 
  private:
-  static constexpr int kHalfBits = 10;
+  static constexpr size_t kHalfBits = 10;
   static constexpr size_t kHalf = size_t{1} << kHalfBits;
   static constexpr size_t kBuckets = 26;
   static_assert(uint64_t{2 * kHalf} << (kBuckets - 1) > kHighest);
@@ -64,8 +64,9 @@ class Histogram {
 
   // The bits below the leading eleven are what a slot does not tell apart.
   static size_t index_of(uint64_t value) noexcept {
-    const int shift = std::bit_width(value | (2 * kHalf - 1)) - (kHalfBits + 1);
-    return (static_cast<size_t>(shift) << kHalfBits) + static_cast<size_t>(value >> shift);
+    const size_t shift =
+        static_cast<size_t>(std::bit_width(value | (2 * kHalf - 1))) - (kHalfBits + 1);
+    return (shift << kHalfBits) + static_cast<size_t>(value >> shift);
   }
 
   static uint64_t lowest_in(size_t index) noexcept;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// millrace-lat: measures round trips and throughput of millrace's sockets, or of the Linux kernel's.
+// millrace-lat: measures round trips and throughput of millrace's sockets, or of the Linux
+// kernel's.
 //
 //   millrace-lat server     --config a.toml --address 10.0.0.1:7777
 //   millrace-lat ping-pong  --config b.toml --address 10.0.0.1:7777 --size 64 --json out.json

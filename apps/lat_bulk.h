@@ -9,7 +9,8 @@
 //                               <-  BulkReport of the run that ended last
 //
 // With kServerSends the bytes go the other way. A stream ends by its FIN; datagrams end when there
-// are none for kQuietNs, or with a kReport. Bytes have host order: both ends are this program, x86-64.
+// are none for kQuietNs, or with a kReport. Bytes have host order: both ends are this program,
+// x86-64.
 //
 // Invariant: byte i of a stream, and byte i of each datagram, is pattern()[i % kPatternBytes]; the
 // period is prime, so a lost, doubled or moved piece of a stream does not go unnoticed.

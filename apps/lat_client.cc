@@ -101,7 +101,8 @@ BulkReport fetch_report(Transport& transport, const Options& options) {
   BulkReport report;
   std::array<char, sizeof report> bytes;
   for (int i = 0; i < kAttempts && !is_stopping; ++i) {
-    if (options.protocol == Protocol::kUdp || i == 0) (void)transport.send(handle, bytes_of(request));
+    if (options.protocol == Protocol::kUdp || i == 0)
+      (void)transport.send(handle, bytes_of(request));
     const uint64_t start = now_ns();
     size_t have = 0;
     while (have < bytes.size() && now_ns() - start < kDatagramPatienceNs) {

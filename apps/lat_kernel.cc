@@ -150,7 +150,8 @@ class KernelTransport final : public Transport {
   void prepare(int fd, bool is_stream) const {
     if (is_stream) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     const timeval timeout{0, kReceiveTimeoutMs * 1000};
-    if (::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) != 0) fail("setsockopt");
+    if (::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) != 0)
+      fail("setsockopt");
     if (is_nonblocking_) set_nonblocking(fd);
   }
 

@@ -101,8 +101,8 @@ Server::Served Server::answer(Connection& connection) {
   if (n == kNothing) return Served::kNothing;
   if (n == 0) return Served::kEnded;
   const std::span<const char> bytes(buffer_.data(), n);
-  const bool goes_on = connection.is_echo ? send_all(transport_, connection.handle, bytes)
-                                          : open(connection, bytes);
+  const bool goes_on =
+      connection.is_echo ? send_all(transport_, connection.handle, bytes) : open(connection, bytes);
   return goes_on ? Served::kSomething : Served::kEnded;
 }
 

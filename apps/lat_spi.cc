@@ -89,8 +89,8 @@ class SpiTransport final : public Transport {
     const SOCKET s = open(is_stream ? SOCK_STREAM : SOCK_DGRAM, nullptr);
     const sockaddr_in name = sockaddr_of(peer);
     INT error = 0;
-    if (spi_.lpWSPConnect(s, reinterpret_cast<const sockaddr*>(&name), sizeof name, nullptr, nullptr,
-                          nullptr, nullptr, &error) != 0) {
+    if (spi_.lpWSPConnect(s, reinterpret_cast<const sockaddr*>(&name), sizeof name, nullptr,
+                          nullptr, nullptr, nullptr, &error) != 0) {
       fail("WSPConnect", error);
     }
     prepare(s, is_stream);
@@ -112,8 +112,8 @@ class SpiTransport final : public Transport {
     DWORD n = 0;
     DWORD flags = 0;
     INT error = 0;
-    const int result = spi_.lpWSPRecv(handle, &buffer, 1, &n, &flags, nullptr, nullptr, nullptr,
-                                      &error);
+    const int result =
+        spi_.lpWSPRecv(handle, &buffer, 1, &n, &flags, nullptr, nullptr, nullptr, &error);
     return result == 0 ? n : outcome_of("WSPRecv", error);
   }
 
@@ -158,7 +158,8 @@ class SpiTransport final : public Transport {
     for (const Handle handle : handles) FD_SET(handle, &reads);
     timeval timeout{0, kReceiveTimeoutMs * 1000};
     INT error = 0;
-    if (spi_.lpWSPSelect(0, &reads, nullptr, nullptr, &timeout, &error) < 0) fail("WSPSelect", error);
+    if (spi_.lpWSPSelect(0, &reads, nullptr, nullptr, &timeout, &error) < 0)
+      fail("WSPSelect", error);
     readable.insert(readable.end(), reads.fd_array, reads.fd_array + reads.fd_count);
   }
 

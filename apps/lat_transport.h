@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What millrace-lat needs of a socket interface: the little that Winsock and POSIX sockets share, so
-// that one measuring code drives both and a comparison compares nothing else.
+// What millrace-lat needs of a socket interface: the little that Winsock and POSIX sockets share,
+// so that one measuring code drives both and a comparison compares nothing else.
 //
 // - IPv4 only. Streams have TCP_NODELAY.
 // - A receive returns kNothing when nothing is there: at once in nonblocking mode, after
-//   kReceiveTimeoutMs in blocking mode. Callers ask for the end of the run then, not for each message.
+//   kReceiveTimeoutMs in blocking mode. Callers ask for the end of the run then, not for each
+//   message.
 // - What fails, but for a connection that ends, throws std::runtime_error with call and code.
 #pragma once
 
@@ -51,7 +52,8 @@ class Transport {
   /// @return bytes, 0 at the end of a stream or after its reset, kNothing
   virtual size_t receive(Handle handle, std::span<char> into) = 0;
   virtual size_t receive_from(Handle handle, std::span<char> into, Peer& from) = 0;
-  /// @return bytes taken, fewer than given on a nonblocking stream; 0 after a reset; kNothing: no room
+  /// @return bytes taken, fewer than given on a nonblocking stream; 0 after a reset; kNothing: no
+  /// room
   virtual size_t send(Handle handle, std::span<const char> bytes) = 0;
   virtual size_t send_to(Handle handle, std::span<const char> bytes, const Peer& to) = 0;
 

@@ -25,8 +25,11 @@ Outcome Socket::receive(const ReceiveCall& call) {
   }
   if (must_not_wait) return {WsaError::kWouldBlock};
   if ((call.flags & WS_MSG_PEEK) != 0) return peek_blocking(call);
-  return start(receives_, call.buffers, BufferCursor(call.buffers), 0, call.flags, call.from,
-               call.tell, options.receive_timeout_ms);
+  if (is_overlapped) return start(receives_, call.buffers, 0, call.from, call.tell);
+  Request request;
+  request.cursor = BufferCursor(call.buffers);
+  request.from = &call.from;
+  return wait_for(receives_, request, options.receive_timeout_ms);
 }
 
 // A peek takes nothing, so it has no place in the line of requests: it waits for something to see.

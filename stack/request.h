@@ -40,6 +40,15 @@ class BufferCursor {
     }
   }
 
+  /// @param n  at most remaining()
+  void skip(uint32_t n) {
+    while (n != 0) {
+      const uint32_t part = std::min(n, contiguous());
+      advance(part);
+      n -= part;
+    }
+  }
+
   /// Bytes from here to the end of the array.
   uint64_t remaining() const {
     uint64_t sum = 0;
@@ -76,7 +85,8 @@ struct Request {
   BufferCursor cursor;
   uint32_t bytes = 0;
   uint32_t flags = 0;
-  FromAddress from;
+  const FromAddress* from = nullptr;  ///< a blocking call's own, or from_copy
+  FromAddress from_copy;
   Overlapped tell;
   Waiter* waiter = nullptr;  ///< of a blocking call
   Outcome outcome;

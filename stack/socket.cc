@@ -85,45 +85,34 @@ uint64_t Socket::deadline_after(uint32_t timeout_ms) const noexcept {
   return timeout_ms == 0 ? kNoDeadline : stack_.now_ns() + uint64_t{timeout_ms} * 1'000'000;
 }
 
-Outcome Socket::start(RequestQueue& queue, std::span<const WSABUF> buffers, BufferCursor cursor,
-                      uint32_t bytes, uint32_t flags, const FromAddress& from,
-                      const Overlapped& tell, uint32_t timeout_ms) {
-  if (tell.overlapped != nullptr) {
-    if (queue.size() >= stack_.config().stack.max_requests_per_socket) {
-      return {WsaError::kWouldBlock};  // contract: E10
-    }
-    Request& request = *stack_.new_request();
-    request.capture(buffers);
-    // A send may have got rid of its first bytes already.
-    for (uint32_t skip = bytes; skip != 0;) {
-      const uint32_t n = std::min(skip, request.cursor.contiguous());
-      request.cursor.advance(n);
-      skip -= n;
-    }
-    request.bytes = bytes;
-    request.flags = flags;
-    request.from = from;
-    request.tell = tell;
-    mark_pending(*tell.overlapped);
-    queue.push(request);
-    ++stack_.counters.requests_started;
-    return {WsaError::kIoPending};
+Outcome Socket::start(RequestQueue& queue, std::span<const WSABUF> buffers, uint32_t done_bytes,
+                      const FromAddress& from, const Overlapped& tell) {
+  if (queue.size() >= stack_.config().stack.max_requests_per_socket) {
+    return {WsaError::kWouldBlock};
   }
+  Request& request = *stack_.new_request();
+  request.capture(buffers);
+  request.cursor.skip(done_bytes);
+  request.bytes = done_bytes;
+  request.from_copy = from;
+  request.from = &request.from_copy;
+  request.tell = tell;
+  mark_pending(*tell.overlapped);
+  queue.push(request);
+  ++stack_.counters.requests_started;
+  return {WsaError::kIoPending};
+}
+
+Outcome Socket::wait_for(RequestQueue& queue, Request& request, uint32_t timeout_ms) noexcept {
   Waiter waiter;
-  Request request;
-  request.cursor = cursor;
-  request.bytes = bytes;
-  request.flags = flags;
-  request.from = from;
   request.waiter = &waiter;
   queue.push(request);
   const uint64_t deadline = deadline_after(timeout_ms);
   while (!request.is_done) {
-    if (!block(waiter, deadline) && !request.is_done) {
-      queue.remove(request);
-      if (request.bytes != 0) return {WsaError::kOk, request.bytes, 0};
-      return {WsaError::kTimedOut};
-    }
+    if (block(waiter, deadline) || request.is_done) continue;
+    queue.remove(request);
+    if (request.bytes != 0) return {WsaError::kOk, request.bytes, 0};
+    return {WsaError::kTimedOut};
   }
   return request.outcome;
 }

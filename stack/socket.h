@@ -139,10 +139,12 @@ class Socket {
   /// Blocks until ready() holds, the socket is closed, or the deadline passes.
   template <typename Ready>
   WsaError block_until(uint64_t deadline_ns, Ready ready);
-  /// Queues an overlapped request, or waits for a blocking one.
-  Outcome start(RequestQueue& queue, std::span<const WSABUF> buffers, BufferCursor cursor,
-                uint32_t bytes, uint32_t flags, const FromAddress& from, const Overlapped& tell,
-                uint32_t timeout_ms);
+  /// Queues an overlapped request: kIoPending, or kWouldBlock with too many queued (contract: E10).
+  /// @param done_bytes  what a send got rid of already
+  Outcome start(RequestQueue& queue, std::span<const WSABUF> buffers, uint32_t done_bytes,
+                const FromAddress& from, const Overlapped& tell);
+  /// Blocks until the request, which lies on the caller's stack, was served in its turn.
+  Outcome wait_for(RequestQueue& queue, Request& request, uint32_t timeout_ms) noexcept;
   /// Takes the request off its queue and tells its caller.
   void finish(RequestQueue& queue, Request& request, WsaError error) noexcept;
   void finish_all(RequestQueue& queue, WsaError error) noexcept;

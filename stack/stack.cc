@@ -195,7 +195,7 @@ void Stack::retry_later(Socket& socket) {
 // ---- waiting ----
 
 bool Stack::wait(Waiter& waiter, uint64_t deadline_ns) noexcept {
-  while (!waiter.is_ready && now_ns() < deadline_ns) {
+  while (!waiter.is_ready && (deadline_ns == kNoDeadline || now_ns() < deadline_ns)) {
     if (leader_ == nullptr) {
       lead(waiter, deadline_ns);
     } else {
@@ -211,7 +211,7 @@ bool Stack::wait(Waiter& waiter, uint64_t deadline_ns) noexcept {
 
 void Stack::lead(Waiter& waiter, uint64_t deadline_ns) noexcept {
   leader_ = &waiter;
-  uint64_t idle_since_ns = now_ns();
+  uint64_t idle_since_ns = last_turn_ns_;
   while (!waiter.is_ready && last_turn_ns_ < deadline_ns) {
     const bool moved = turn();
     if (has_posted()) {

@@ -37,9 +37,11 @@ Outcome TcpSocket::send(const SendCall& call) {
   if (call.tell.overlapped == nullptr && options.is_nonblocking) {
     return sent != 0 ? Outcome{WsaError::kOk, sent, 0} : Outcome{WsaError::kWouldBlock};
   }
-  const Outcome outcome =
-      start(sends_, call.buffers, from, sent, 0, {}, call.tell, options.send_timeout_ms);
-  return outcome;
+  if (call.tell.overlapped != nullptr) return start(sends_, call.buffers, sent, {}, call.tell);
+  Request request;
+  request.cursor = from;
+  request.bytes = sent;
+  return wait_for(sends_, request, options.send_timeout_ms);
 }
 
 // Room that SO_SNDBUF leaves of what lwIP would take; at least one segment when nothing is in flight.

@@ -107,7 +107,7 @@ void UdpSocket::on_receive(void* arg, udp_pcb*, pbuf* p, const ip_addr_t* addres
 void UdpSocket::deliver(pbuf* p) noexcept {
   if (!receives_.empty()) {
     Request& request = *receives_.front();
-    const Outcome outcome = fill(p, request.cursor, request.from);
+    const Outcome outcome = fill(p, request.cursor, *request.from);
     request.bytes = outcome.bytes;
     ++stack_.counters.recv_direct;
     finish(receives_, request, outcome.error);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Builds upstream lwIP 2.2.1, unmodified, with our options: target `lwip`.
+# Builds upstream lwIP 2.2.1, unmodified, with our options: object library `lwip`.
 # The sources come from MILLRACE_LWIP_DIR, or once from Debian's source archive into the build tree.
 if(MILLRACE_LWIP_DIR)
   set(LWIP_DIR ${MILLRACE_LWIP_DIR})
@@ -22,7 +22,7 @@ if(NOT LWIP_VERSION_STRING STREQUAL "2.2.1")
   message(FATAL_ERROR "${LWIP_DIR} holds lwIP ${LWIP_VERSION_STRING}; millrace is built on 2.2.1")
 endif()
 
-add_library(lwip STATIC
+add_library(lwip OBJECT
   ${lwipcore_SRCS} ${lwipcore4_SRCS} ${lwipcore6_SRCS} ${LWIP_DIR}/src/netif/ethernet.c)
 target_include_directories(lwip SYSTEM PUBLIC
   ${LWIP_DIR}/src/include ${CMAKE_CURRENT_LIST_DIR})
@@ -30,5 +30,8 @@ target_compile_options(lwip PRIVATE -fno-strict-aliasing -w)
 # A PBUF_RAM lives in an mbuf: pbuf.c, and nothing else, allocates from the Stack's pool.
 set_source_files_properties(${LWIP_DIR}/src/core/pbuf.c PROPERTIES COMPILE_DEFINITIONS
   "mem_malloc=millrace_pbuf_malloc;mem_free=millrace_pbuf_free;mem_trim=millrace_pbuf_trim")
+# Control blocks and segments come from free lists (slab.cc).
+set_source_files_properties(${LWIP_DIR}/src/core/memp.c PROPERTIES COMPILE_DEFINITIONS
+  "mem_malloc=millrace_slab_malloc;mem_free=millrace_slab_free")
 # init.c only checks options, at compile time, where a variable is no number.
 set_source_files_properties(${LWIP_DIR}/src/core/init.c PROPERTIES COMPILE_DEFINITIONS TCP_WND=524288)

@@ -201,18 +201,16 @@ TEST_F(Port_Nic, HasTheNicComputeAChecksum) {
 }
 
 TEST_F(Port_Nic, DropsAndCountsWhatTheDriverRefuses) {
-  if (!port_->caps().tx_checksum_udp || port_->caps().tx_checksum_ip4) {
-    GTEST_SKIP() << "this driver refuses nothing we could ask for";
-  }
+  if (port_->driver() != "net_vmxnet3") GTEST_SKIP() << "of these drivers only vmxnet3 refuses";
   rte_mbuf* bad = make_frame(pool_, make_packet(IPPROTO_UDP, 100));
-  bad->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_SEG;
+  bad->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
   bad->l2_len = kEthernet;
   bad->l3_len = kIp;
   Burst burst = burst_of({make_frame(pool_, make_packet(IPPROTO_UDP, 100)), bad,
                           make_frame(pool_, make_packet(IPPROTO_UDP, 100))});
   port_->tx(0, burst);
-  EXPECT_LE(port_->total().tx_dropped_refused, 1u);
-  EXPECT_EQ(port_->total().tx_pkts + port_->total().tx_dropped_refused, 3u);
+  EXPECT_EQ(port_->total().tx_dropped_refused, 1u);
+  EXPECT_EQ(port_->total().tx_pkts, 2u);
 }
 
 TEST_F(Port_Nic, CanBeClosedAndOpenedAgain) {

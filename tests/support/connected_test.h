@@ -43,14 +43,14 @@ class ConnectedTest : public FamilyTest {
     start();
     establish();
   }
-  /// What the listener hands to the connections it accepts, set before they come.
-  template <typename Change>
-  void reconnect_with(Change&& change) {
+  /// Another connection, by a peer that offers this window from its SYN on: a window that was
+  /// offered is not taken back.
+  void reconnect(uint16_t window) {
     app.reset();
     run();
     peer().forget();
-    change(listener->options());
     flow = std::make_unique<Flow>(*this, family(), 40001, 80);
+    flow->window = window;
     flow->connect();
     run();
     app = listener->accept();

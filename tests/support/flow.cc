@@ -67,6 +67,7 @@ std::optional<Segment> Flow::next() {
   if (segment.has(Segment::kSyn) && !their_isn_) their_isn_ = segment.seq;
   segment.seq = *segment.seq - their_isn_.value_or(0);
   if (segment.ack) segment.ack = *segment.ack - own_isn_;
+  has_fin_ |= segment.has(Segment::kFin);
   const uint32_t end = *segment.seq + length_of(segment);
   if (their_isn_ && is_after(end, their_next_)) their_next_ = end;
   return segment;

@@ -40,13 +40,15 @@ class Flow {
   void accept(uint16_t mss = 1460, Where where = Where::current());
   /// Sends bytes in segments of at most `size`, running the Stack after each.
   void stream(const Bytes& bytes, size_t size = 1460);
-  /// Takes n bytes from the Stack in order, acknowledging each segment.
+  /// Takes at least n bytes from the Stack in order, acknowledging each segment.
   Bytes collect(size_t n, Where where = Where::current());
 
   uint16_t window = 0xffff;  ///< what our segments advertise, unscaled
   uint32_t own_next() const { return own_next_; }
   uint32_t their_next() const { return their_next_; }
   uint16_t stack_port() const { return stack_port_; }
+  /// The Stack has sent its FIN.
+  bool has_fin() const { return has_fin_; }
   /// When the segment of the last next() or expect() came.
   uint64_t arrived_at_ms() const { return arrived_at_ms_; }
 
@@ -62,6 +64,7 @@ class Flow {
   std::optional<uint32_t> their_isn_;
   uint32_t own_next_ = 0;
   uint32_t their_next_ = 0;
+  bool has_fin_ = false;
   uint64_t arrived_at_ms_ = 0;
 };
 

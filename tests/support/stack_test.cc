@@ -23,6 +23,15 @@ uint64_t dropped(const PortCounters& c) {
 
 }  // namespace
 
+testing::AssertionResult same(const Bytes& got, const Bytes& expected) {
+  if (got == expected) return testing::AssertionSuccess();
+  const size_t shorter = std::min(got.size(), expected.size());
+  size_t at = 0;
+  while (at < shorter && got[at] == expected[at]) ++at;
+  return testing::AssertionFailure() << got.size() << " bytes instead of " << expected.size()
+                                     << ", the first difference at " << at;
+}
+
 StackTest::StackTest() {
   PortConfig port;
   port.device = "net_ring_wire_a";

@@ -29,6 +29,9 @@ inline void PrintTo(WsaError error, std::ostream* out) { *out << static_cast<int
 
 namespace millrace::test {
 
+/// Whether two long byte strings are the same; where not, only the place of the first difference.
+testing::AssertionResult same(const Bytes& got, const Bytes& expected);
+
 class StackTest : public testing::Test {
  public:
   Stack& stack() { return *stack_; }
