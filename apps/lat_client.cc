@@ -4,18 +4,34 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <thread>
 
 namespace millrace::lat {
 namespace {
 
 constexpr uint64_t kDatagramPatienceNs = 100'000'000;
 constexpr uint64_t kStreamPatienceNs = 5'000'000'000;
+constexpr uint64_t kConnectPatienceNs = 5'000'000'000;
+constexpr uint64_t kDrainPatienceNs = 30'000'000'000;
 constexpr int kAttempts = 50;  // of a datagram that must get through
+
+/// Tries until it works: the server may still be starting, or the link coming up.
+Handle connect(Transport& transport, const Options& options) {
+  const uint64_t end = now_ns() + kConnectPatienceNs;
+  for (;;) {
+    try {
+      return transport.connect(options.protocol, options.address);
+    } catch (const std::runtime_error&) {
+      if (now_ns() > end || is_stopping) throw;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
 
 class Connected {
  public:
   Connected(Transport& transport, const Options& options)
-      : transport_(transport), handle_(transport.connect(options.protocol, options.address)) {}
+      : transport_(transport), handle_(connect(transport, options)) {}
   ~Connected() { transport_.close(handle_); }
   Connected(const Connected&) = delete;
   Connected& operator=(const Connected&) = delete;
@@ -80,6 +96,15 @@ class Pinger {
   std::vector<char> message_;
   std::vector<char> reply_;
 };
+
+/// A stream that has been sent: waits until the server has read it all and closes.
+void wait_for_end(Transport& transport, Handle handle) {
+  std::array<char, 64> bytes;
+  const uint64_t end = now_ns() + kDrainPatienceNs;
+  while (now_ns() < end && !is_stopping) {
+    if (transport.receive(handle, bytes) == 0) return;
+  }
+}
 
 /// Datagrams: goes on when the server has answered once, so that what follows meets a working path.
 void wait_for_server(Transport& transport, Handle handle, const Options& options) {
@@ -160,6 +185,7 @@ BulkResult throughput(Transport& transport, const Options& options) {
       result.received = receive_bulk(transport, handle, options.protocol, request);
     } else {
       result.sent = send_bulk(transport, handle, options.protocol, request, nullptr);
+      if (options.protocol == Protocol::kTcp) wait_for_end(transport, handle);
     }
   }
   const BulkReport other = fetch_report(transport, options);

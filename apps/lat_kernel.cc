@@ -39,6 +39,9 @@ size_t outcome_of(const char* call, ssize_t result) {
   switch (errno) {
     case EAGAIN:
     case EINTR:
+    case ENOBUFS:  // these three befall datagrams while a link comes and goes
+    case ENETUNREACH:
+    case EHOSTUNREACH:
       return kNothing;
     case ECONNRESET:
     case ECONNREFUSED:
@@ -80,7 +83,12 @@ class KernelTransport final : public Transport {
     const bool is_stream = protocol == Protocol::kTcp;
     const int fd = open(is_stream ? SOCK_STREAM : SOCK_DGRAM, nullptr);
     const sockaddr_in name = sockaddr_of(peer);
-    if (::connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) fail("connect");
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
+      const int error = errno;
+      ::close(fd);
+      errno = error;
+      fail("connect");
+    }
     prepare(fd, is_stream);
     return static_cast<Handle>(fd);
   }

@@ -46,7 +46,7 @@ void Server::stay_with(Handle handle) {
   for (int n = 0; n < kAloneMessages;) {
     const Served served = serve_once(handle);
     if (served == Served::kEnded) return;
-    if (served == Served::kSomething) {
+    if (served == Served::kMessage) {
       ++n;
       quiet_since_ns = 0;
       continue;
@@ -74,23 +74,23 @@ Server::Served Server::serve_once(Handle handle) {
 
 Server::Served Server::accept_one() {
   const std::optional<Handle> handle = transport_.accept(listener_);
-  if (!handle) return Served::kNothing;
+  if (!handle) return Served::kNoMessage;
   connections_.push_back({*handle, false, {}});
   handles_.push_back(*handle);
-  return Served::kSomething;
+  return Served::kMessage;
 }
 
 Server::Served Server::answer_datagram() {
   Peer from;
   const size_t n = transport_.receive_from(datagrams_, buffer_, from);
-  if (n == kNothing) return Served::kNothing;
+  if (n == kNothing) return Served::kNoMessage;
   const std::span<const char> bytes(buffer_.data(), n);
   if (const auto request = parse_request(bytes)) {
     take_part(datagrams_, Protocol::kUdp, *request, &from);
   } else {
     (void)transport_.send_to(datagrams_, bytes, from);  // no room: lost, as datagrams are
   }
-  return Served::kSomething;
+  return Served::kMessage;
 }
 
 Server::Served Server::answer(Connection& connection) {
@@ -98,12 +98,12 @@ Server::Served Server::answer(Connection& connection) {
   const size_t room =
       connection.is_echo ? buffer_.size() : sizeof(BulkRequest) - connection.opening.size();
   const size_t n = transport_.receive(connection.handle, {buffer_.data(), room});
-  if (n == kNothing) return Served::kNothing;
+  if (n == kNothing) return Served::kNoMessage;
   if (n == 0) return Served::kEnded;
   const std::span<const char> bytes(buffer_.data(), n);
   const bool goes_on =
       connection.is_echo ? send_all(transport_, connection.handle, bytes) : open(connection, bytes);
-  return goes_on ? Served::kSomething : Served::kEnded;
+  return goes_on ? Served::kMessage : Served::kEnded;
 }
 
 // The first bytes of a connection decide what it is for.

@@ -23,7 +23,7 @@ class Server {
   void run();
 
  private:
-  enum class Served : uint8_t { kSomething, kNothing, kEnded };
+  enum class Served : uint8_t { kMessage, kNoMessage, kEnded };
 
   struct Connection {
     Handle handle;

@@ -29,6 +29,10 @@ size_t outcome_of(const char* call, INT error) {
   switch (error) {
     case WSAEWOULDBLOCK:
     case WSAETIMEDOUT:
+    case WSAENOBUFS:  // these four befall datagrams while a link comes and goes
+    case WSAENETDOWN:
+    case WSAENETUNREACH:
+    case WSAEHOSTUNREACH:
       return kNothing;
     case WSAECONNRESET:
     case WSAECONNABORTED:
@@ -63,7 +67,7 @@ class SpiTransport final : public Transport {
     const SOCKET s = open(SOCK_STREAM, &local);
     INT error = 0;
     if (spi_.lpWSPListen(s, SOMAXCONN, &error) != 0) fail("WSPListen", error);
-    set_nonblocking(s);  // a connection may vanish between wait_readable and accept
+    set_nonblocking(s, true);  // a connection may vanish between wait_readable and accept
     return s;
   }
 
@@ -91,6 +95,7 @@ class SpiTransport final : public Transport {
     INT error = 0;
     if (spi_.lpWSPConnect(s, reinterpret_cast<const sockaddr*>(&name), sizeof name, nullptr,
                           nullptr, nullptr, nullptr, &error) != 0) {
+      close(s);
       fail("WSPConnect", error);
     }
     prepare(s, is_stream);
@@ -186,8 +191,8 @@ class SpiTransport final : public Transport {
     return s;
   }
 
-  void set_nonblocking(SOCKET s) {
-    u_long on = 1;
+  void set_nonblocking(SOCKET s, bool is_on) {
+    u_long on = is_on ? 1 : 0;
     DWORD n = 0;
     INT error = 0;
     if (spi_.lpWSPIoctl(s, static_cast<DWORD>(FIONBIO), &on, sizeof on, nullptr, 0, &n, nullptr,
@@ -208,7 +213,7 @@ class SpiTransport final : public Transport {
   void prepare(SOCKET s, bool is_stream) {
     if (is_stream) set_option(s, IPPROTO_TCP, TCP_NODELAY, TRUE);
     set_option(s, SOL_SOCKET, SO_RCVTIMEO, kReceiveTimeoutMs);
-    if (is_nonblocking_) set_nonblocking(s);
+    set_nonblocking(s, is_nonblocking_);  // an accepted socket has its listener's mode
   }
 
   WSPPROC_TABLE spi_{};

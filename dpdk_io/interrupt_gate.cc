@@ -17,8 +17,8 @@
 namespace millrace {
 namespace {
 
-// What a handshake of the interrupt thread takes longer by, per step; it has a dozen.
-constexpr std::chrono::milliseconds kBetweenLaps{2};
+// Each of the dozen steps of memif's handshake takes up to that much longer.
+constexpr std::chrono::milliseconds kBetweenLaps{5};
 
 }  // namespace
 

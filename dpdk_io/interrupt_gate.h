@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Keeps EAL's interrupt thread and a port's bursts apart. When a memif peer goes, that thread unmaps
-// the shared rings, at any moment, also while a burst reads them: a crash of the survivor, about
-// once in 200 exits on two cores. The driver has no lock, so the gate makes one around it:
+// Keeps EAL's interrupt thread and a port's bursts apart. When a memif peer goes, that thread
+// unmaps the shared rings, at any moment, also while a burst reads them: a crash of the survivor,
+// about once in 200 exits on two cores. The driver has no lock, so the gate makes one around it:
 //
-//   interrupt thread:  | our callback: sleep | locks on: epoll, all other callbacks | our callback ...
-//   a queue's thread:     burst  burst  burst    (rx: nothing, tx: wait)                burst  burst
+//   interrupt thread:  | our callback: sleep | locks on: epoll, all other callbacks | our callback
+//   ... a queue's thread:     burst  burst  burst    (rx: nothing, tx: wait)                burst
+//   burst
 //
-// Our callback stands on a descriptor that is always readable, so each lap of the thread's loop goes
-// through it, and nothing else runs on that thread except between two visits. Internal to dpdk_io.
+// Our callback stands on a descriptor that is always readable, so each lap of the thread's loop
+// goes through it, and nothing else runs on that thread except between two visits. Internal to
+// dpdk_io.
 #pragma once
 
 #include <atomic>

@@ -11,6 +11,7 @@
 
 #include "dpdk_io/capture.h"
 #include "dpdk_io/device.h"
+#include "dpdk_io/interrupt_gate.h"
 #include "dpdk_io/mbuf.h"
 #include "dpdk_io/rings.h"
 #include "dpdk_io/startup_error.h"
@@ -88,6 +89,12 @@ Port::~Port() {
 }
 
 void Port::close() noexcept {
+  if (gate_) {
+    gate_->remove(burst_locks_);
+    const std::lock_guard standstill(gate_->standstill());
+    close_device(id_, false);
+    return;
+  }
   close_device(id_, wires_ != nullptr);
   if (xdp_sockets_) xdp_sockets_->close_left_open();
 }
@@ -104,6 +111,11 @@ void Port::open(const PortOptions& options) {
   caps_.mtu = options.mtu;
   caps_.tx_by_reference = !is_ring_;
   check_wishes(options, info, caps_.max_queues);
+  if (driver_ == "net_memif") {
+    burst_locks_ = std::vector<BurstLock>(options.n_queues);
+    gate_ = InterruptGate::get();
+    gate_->add(burst_locks_);
+  }
 
   uint16_t old_mtu = 0;
   rte_eth_dev_get_mtu(id_, &old_mtu);

@@ -24,7 +24,9 @@ struct rte_eth_dev_info;
 namespace millrace {
 
 class Burst;
+class BurstLock;
 class Capture;
+class InterruptGate;
 class XdpSockets;
 struct RingWires;
 
@@ -159,6 +161,8 @@ class Port {
   rte_mbuf* copied(rte_mbuf* m, uint64_t& counter, PortCounters& counters) noexcept;
   uint16_t prepared(uint16_t queue, std::span<rte_mbuf*> mbufs, PortCounters& counters) noexcept;
   void send(uint16_t queue, std::span<rte_mbuf*> mbufs, PortCounters& counters) noexcept;
+  uint16_t rx_burst(uint16_t queue, std::span<rte_mbuf*, 32> out) noexcept;
+  uint16_t tx_burst(uint16_t queue, std::span<rte_mbuf*> mbufs) noexcept;
 
   Pool& pool_;
   uint16_t id_ = 0;
@@ -172,6 +176,8 @@ class Port {
   PortCaps caps_;
   std::vector<PortCounters> counters_;  // by queue
   std::unique_ptr<Capture> capture_;
+  std::shared_ptr<InterruptGate> gate_;      // of a memif port, else nullptr
+  std::vector<BurstLock> burst_locks_;       // by queue, if there is a gate
   std::unique_ptr<XdpSockets> xdp_sockets_;  // of an AF_XDP port, else nullptr
   std::shared_ptr<RingWires> wires_;         // rings made by ring_loop or ring_pair, else nullptr
 };

@@ -5,8 +5,10 @@
 #include <rte_pause.h>
 
 #include <array>
+#include <mutex>
 
 #include "dpdk_io/capture.h"
+#include "dpdk_io/interrupt_gate.h"
 #include "dpdk_io/mbuf.h"
 #include "dpdk_io/port.h"
 
@@ -57,9 +59,24 @@ void reset_metadata(rte_mbuf* m, uint16_t port_id) noexcept {
 
 }  // namespace
 
+uint16_t Port::rx_burst(uint16_t queue, std::span<rte_mbuf*, 32> out) noexcept {
+  if (!gate_) return rte_eth_rx_burst(id_, queue, out.data(), kBurstMax);
+  if (!burst_locks_[queue].try_lock()) return 0;  // frames wait in the ring for the next call
+  const uint16_t n = rte_eth_rx_burst(id_, queue, out.data(), kBurstMax);
+  burst_locks_[queue].unlock();
+  return n;
+}
+
+uint16_t Port::tx_burst(uint16_t queue, std::span<rte_mbuf*> mbufs) noexcept {
+  const auto n = static_cast<uint16_t>(mbufs.size());
+  if (!gate_) return rte_eth_tx_burst(id_, queue, mbufs.data(), n);
+  const std::lock_guard burst(burst_locks_[queue]);
+  return rte_eth_tx_burst(id_, queue, mbufs.data(), n);
+}
+
 uint16_t Port::rx(uint16_t queue, std::span<rte_mbuf*, 32> out) noexcept {
   static_assert(kBurstMax == 32);
-  const uint16_t n = rte_eth_rx_burst(id_, queue, out.data(), kBurstMax);
+  const uint16_t n = rx_burst(queue, out);
   if (n == 0) return 0;
   PortCounters& counters = counters_[queue];
   const auto mbufs = out.first(n);
@@ -139,8 +156,7 @@ void Port::send(uint16_t queue, std::span<rte_mbuf*> mbufs, PortCounters& counte
   uint16_t sent = 0;
   uint64_t* drop = &counters.tx_dropped_full;
   for (int attempt = 0;; ++attempt) {
-    const uint16_t taken =
-        rte_eth_tx_burst(id_, queue, mbufs.data() + sent, static_cast<uint16_t>(n - sent));
+    const uint16_t taken = tx_burst(queue, mbufs.subspan(sent));
     sent = static_cast<uint16_t>(sent + taken);
     if (sent == n || attempt == kTxRetries) break;
     if (taken == 0 && !link_up()) {

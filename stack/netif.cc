@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <string>
 
 #include "dpdk_io/startup_error.h"
@@ -193,6 +194,11 @@ bool Netif::accept(rte_mbuf* m) noexcept {
     return false;
   }
   const auto* const bytes = rte_pktmbuf_mtod(m, const uint8_t*);
+  const bool is_group = (bytes[0] & 1) != 0;
+  if (!is_loop_ && !is_group && std::memcmp(bytes, lwip_.hwaddr, ETH_HWADDR_LEN) != 0) {
+    ++counters_.rx_other_host;  // lwIP takes what the card lets through
+    return false;
+  }
   const auto type = static_cast<uint16_t>((bytes[12] << 8) | bytes[13]);
   bool whole = true;
   switch (type) {

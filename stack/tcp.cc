@@ -53,8 +53,6 @@ void TcpSocket::apply_options() noexcept {
   pcb_->keep_idle = options.keep_alive_time_ms;
   pcb_->keep_intvl = options.keep_alive_interval_ms;
   pcb_->ttl = options.ttl;
-  const uint32_t full = stack_.config().tcp.receive_window_bytes;
-  window_debt_ = full - std::min(full, std::max<uint32_t>(options.receive_buffer_bytes, pcb_->mss));
 }
 
 WsaError TcpSocket::bind(Endpoint endpoint) {
@@ -203,11 +201,19 @@ void TcpSocket::on_error(void* arg, err_t error) {
     self.so_error_ = error == ERR_RST ? WsaError::kConnRefused : WsaError::kTimedOut;
   } else {
     self.state_ = State::kEnded;
-    // ERR_CLSD: both sides have closed and all is acknowledged; nothing failed.
-    self.end_error_ = error == ERR_CLSD ? WsaError::kOk : wsa_error(error);
+    self.end_error_ = self.end_error(error);
     if (error == ERR_CLSD) self.peer_closed_ = true;
   }
   self.stack_.mark_dirty(self);
+}
+
+WsaError TcpSocket::end_error(err_t error) const noexcept {
+  // Both sides have closed and all is acknowledged; nothing failed.
+  if (error == ERR_CLSD) return WsaError::kOk;
+  // lwIP says ERR_ABRT for both: with nothing in flight it was not a retransmission that gave up.
+  const bool was_keep_alive =
+      error == ERR_ABRT && options.keep_alive && in_flight_ == 0 && !send_is_shut_;
+  return was_keep_alive ? WsaError::kNetReset : wsa_error(error);  // contract: E5 E13 E14
 }
 
 err_t TcpSocket::on_receive(void* arg, tcp_pcb*, pbuf* p, err_t) {
@@ -259,22 +265,34 @@ void TcpSocket::settle() noexcept {
   }
   if (pcb_ == nullptr) {
     finish_all(sends_, end_error_ == WsaError::kOk ? WsaError::kConnAborted : end_error_);
+    // Operations in progress hear of the keep-alive, later ones of no connection (winsock-rules 95).
+    if (end_error_ == WsaError::kNetReset) end_error_ = WsaError::kNotConn;
   } else if (!sends_.empty() && state_ == State::kConnected) {
     serve_sends();
   }
   Socket::settle();
 }
 
-// Opens the window by what was taken, less what SO_RCVBUF holds back.
+// Opens the window by what was taken, less what SO_RCVBUF holds back. The right edge never moves
+// left: a smaller buffer takes its share out of the credit that comes due.
 void TcpSocket::credit(uint32_t bytes) noexcept {
   if (pcb_ == nullptr) return;
-  const uint32_t held_back = std::min(bytes, window_debt_);
-  window_debt_ -= held_back;
-  bytes -= held_back;
+  const uint32_t full = millrace_tcp_wnd;
+  const uint32_t wanted = std::clamp<uint32_t>(options.receive_buffer_bytes, pcb_->mss, full);
+  const uint32_t to_hold = full - wanted;
+  bytes += held_back_;
+  held_back_ = std::min(bytes, to_hold);
+  bytes -= held_back_;
   while (bytes != 0) {
     const auto n = static_cast<u16_t>(std::min<uint32_t>(bytes, UINT16_MAX));
     tcp_recved(pcb_, n);
     bytes -= n;
+  }
+  // lwIP announces a quarter of the full window; half of a small buffer is news, too.
+  const uint32_t news = pcb_->rcv_nxt + pcb_->rcv_ann_wnd - pcb_->rcv_ann_right_edge;
+  if (wanted < full && news >= wanted / 2) {
+    tcp_ack_now(pcb_);
+    tcp_output(pcb_);
   }
 }
 

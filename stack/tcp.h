@@ -55,6 +55,7 @@ class TcpSocket final : public Socket {
   static void on_error(void* arg, err_t error);
 
   WsaError make_pcb();
+  WsaError end_error(err_t error) const noexcept;
   void adopt(tcp_pcb& pcb) noexcept;
   void forget_pcb() noexcept;
   WsaError start_connect(const Endpoint& peer);
@@ -74,7 +75,8 @@ class TcpSocket final : public Socket {
   tcp_pcb* pcb_ = nullptr;
   Endpoint peer_;
   uint32_t to_credit_ = 0;    ///< bytes taken in this turn, not yet given back to the window
-  uint32_t window_debt_ = 0;  ///< credit held back because SO_RCVBUF is below the full window
+  uint32_t held_back_ = 0;    ///< credit not given, because SO_RCVBUF is below the full window
+  uint32_t in_flight_ = 0;    ///< bytes written and not acknowledged
   std::deque<TcpSocket*> accept_queue_;
   uint32_t backlog_ = 0;
 };

@@ -69,6 +69,7 @@ uint32_t TcpSocket::write(BufferCursor& from) noexcept {
     }
     from.advance(n);
     total += n;
+    in_flight_ += n;
   }
   return total;
 }
@@ -78,9 +79,10 @@ void TcpSocket::retry() noexcept {
   if (pcb_ != nullptr) stack_.mark_dirty(*this);
 }
 
-err_t TcpSocket::on_sent(void* arg, tcp_pcb*, u16_t) {
+err_t TcpSocket::on_sent(void* arg, tcp_pcb*, u16_t bytes) {
   if (arg == nullptr) return ERR_OK;
   auto& self = *static_cast<TcpSocket*>(arg);
+  self.in_flight_ -= std::min<uint32_t>(bytes, self.in_flight_);  // a SYN or FIN counts there, too
   self.stack_.mark_dirty(self);
   return ERR_OK;
 }

@@ -15,7 +15,8 @@
 namespace millrace {
 namespace {
 
-constexpr uint32_t kMostPayload = 65507;      // 65535 less the IPv4 and UDP headers
+constexpr uint32_t kMostPayload4 = 65507;     // an IP packet of 65535 less its headers
+constexpr uint32_t kMostPayload6 = 65487;
 constexpr uint32_t kPieceBytes = 1024;        // of a datagram that will be fragmented anyway
 constexpr uint32_t kLeastParcelBytes = 128;   // what a tiny datagram counts against SO_RCVBUF
 constexpr uint32_t kFragmentedHeaders = 48;   // IPv6 and UDP: beyond the MTU less this, IP fragments
@@ -114,7 +115,7 @@ void UdpSocket::deliver(pbuf* p) noexcept {
     return;
   }
   const uint64_t counted = std::max<uint64_t>(inbox_.bytes() + p->tot_len,
-                                              uint64_t{inbox_.parcels()} * kLeastParcelBytes);
+                                              (uint64_t{inbox_.parcels()} + 1) * kLeastParcelBytes);
   if (counted > options.receive_buffer_bytes && !inbox_.empty()) {
     ++stack_.counters.rx_no_socket_room;
     pbuf_free(p);
@@ -173,7 +174,7 @@ Outcome UdpSocket::send(const SendCall& call) {
   if (to.port == 0 || is_any(to.address)) return {WsaError::kAddrNotAvail};
   uint64_t bytes = 0;
   for (const WSABUF& buffer : call.buffers) bytes += buffer.len;
-  if (bytes > kMostPayload) return {WsaError::kMsgSize};
+  if (bytes > (family_ == 4 ? kMostPayload4 : kMostPayload6)) return {WsaError::kMsgSize};
   if (const WsaError error = bind_implicitly(); error != WsaError::kOk) return {error};
 
   pbuf* const p = gather(call.buffers, static_cast<uint32_t>(bytes));

@@ -242,7 +242,7 @@ TEST_P(Udp_Send, AnEmptyMessageGoesOut) {
 }
 
 TEST_P(Udp_Send, LongMessagesAreFragmentedAndWhole) {
-  for (const size_t n : {1453u, 1472u, 1473u, 2048u, 4000u, 9000u, 65'000u, 65'507u}) {
+  for (const size_t n : {1453u, 1472u, 1473u, 2048u, 4000u, 9000u, 65'000u}) {
     const Outcome outcome = app->send(pattern(n), at_peer(kPeerPort));
     ASSERT_EQ(outcome.error, WsaError::kOk) << n;
     const auto frame = next_datagram();
@@ -251,8 +251,18 @@ TEST_P(Udp_Send, LongMessagesAreFragmentedAndWhole) {
   }
 }
 
-TEST_P(Udp_Send, AMessageLongerThanUdpCanCarryIsRefused) {
-  EXPECT_EQ(app->send(Bytes(65'528), at_peer(kPeerPort)).error, WsaError::kMsgSize);
+TEST_P(Udp_Send, TheLongestMessageFitsAndALongerOneIsRefused) {
+  // lwIP keeps fewer frames than this for a neighbor whose address it still has to ask for.
+  ASSERT_EQ(app->send(bytes_of("first contact"), at_peer(kPeerPort)).error, WsaError::kOk);
+  ASSERT_TRUE(next_datagram());
+  // An IP packet has 65535 bytes; lwIP counts IPv6's header among them.
+  const size_t longest = 65'535 - kUdpBytes - (family() == 4 ? kIp4Bytes : kIp6Bytes);
+  ASSERT_EQ(app->send(pattern(longest), at_peer(kPeerPort)).error, WsaError::kOk);
+  const auto frame = next_datagram();
+  ASSERT_TRUE(frame && frame->udp);
+  EXPECT_TRUE(same(frame->udp->payload, pattern(longest)));
+  EXPECT_EQ(app->send(pattern(longest + 1), at_peer(kPeerPort)).error, WsaError::kMsgSize);
+  EXPECT_EQ(app->send(Bytes(100'000), at_peer(kPeerPort)).error, WsaError::kMsgSize);
   EXPECT_FALSE(next_datagram());
 }
 
@@ -297,7 +307,9 @@ TEST_P(Udp_Send, AnEmptyPoolIsAnErrorAndNoCrash) {
     const auto taken = exhaust_pool(free);
     for (const size_t n : {10u, 1400u, 4000u}) {
       const Outcome outcome = app->send(pattern(n), at_peer(kPeerPort));
-      if (free == 0) EXPECT_EQ(outcome.error, WsaError::kNoBufs) << n;
+      if (free == 0) {
+        EXPECT_EQ(outcome.error, WsaError::kNoBufs) << n;
+      }
       run();
       peer().forget();
     }

@@ -32,6 +32,9 @@ class Peer {
  public:
   Peer(Port& port, Pool& pool, const Mac& stack_mac)
       : port_(port), pool_(pool), stack_mac_(stack_mac) {}
+  ~Peer();
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
 
   /// Sends a frame; where its MAC addresses are all zero they become ours and the Stack's.
   void send(Frame frame);

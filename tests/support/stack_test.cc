@@ -99,7 +99,7 @@ void StackTest::expect_every_frame_counted() {
   const PortCounters wire = stack_port_->total();
   const PortCounters loop = loop_->total();
   EXPECT_EQ(wire.rx_pkts, peer_->n_sent()) << "frames lost between peer and Stack";
-  EXPECT_EQ(c.rx_pkts + c.rx_short + c.rx_unknown_type + c.rx_bad_checksum,
+  EXPECT_EQ(c.rx_pkts + c.rx_short + c.rx_other_host + c.rx_unknown_type + c.rx_bad_checksum,
             wire.rx_pkts + loop.rx_pkts)
       << "a received frame is in no counter";
   EXPECT_EQ(c.tx_pkts, wire.tx_pkts + dropped(wire) + loop.tx_pkts + dropped(loop))

@@ -1,0 +1,103 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+# One run of the demo: a server, a client, and what they write. Sourced by apps/demo.
+#
+# A run NAME, which is build/demo/PATH-PROTOCOL.ROUND, leaves NAME.client.json, NAME.server.json, NAME.hgrm
+# and two logs. A side of a path that has a configuration is millrace, one that has none is the kernel.
+#
+# Invariant: at most one server runs, and server_pid is empty when none does.
+
+lat=build/release/apps/millrace-lat
+server_pid=
+n_failures=0
+declare -A command_of=([server]=server [client]=ping-pong)
+declare -A address_of=(
+    [memif]=10.77.2.1:7777
+    [capture]=10.77.2.1:7777
+    [loopback]=127.0.0.1:$((20000 + $$ % 10000))
+    [af_xdp]=10.77.0.2:7777
+    [af_packet]=10.77.0.2:7777
+    [veth]=10.77.1.2:7777
+)
+
+# set_words ROLE PATH: the command line of one side, in `words`.
+set_words() {
+    local config=$out/$2-$1.toml
+    words=()
+    case $2 in
+        af_* | veth) words+=(ip netns exec "millrace-$1-$$") ;;
+    esac
+    words+=(taskset -c "${cpu_of[$1]}" "$lat" "${command_of[$1]}" --address "${address_of[$2]}")
+    if [ -e "$config" ]; then
+        words+=(--config "$config")
+    else
+        words+=(--kernel --spin)
+    fi
+}
+
+# start_server PATH NAME: returns when it listens; fails when it does not.
+start_server() {
+    local i words
+    set_words server "$1"
+    : >"$2.server.log"
+    "${words[@]}" --json "$2.server.json" >>"$2.server.log" 2>&1 &
+    server_pid=$!
+    for ((i = 0; i < 200; i++)); do
+        if grep -q '^listening' "$2.server.log"; then return 0; fi
+        kill -0 "$server_pid" 2>/dev/null || return 1
+        sleep 0.05
+    done
+    return 1
+}
+
+# It writes its counters when it ends.
+stop_server() {
+    local i
+    [ -n "$server_pid" ] || return 0
+    kill "$server_pid" 2>/dev/null || true
+    for ((i = 0; i < 100; i++)); do
+        kill -0 "$server_pid" 2>/dev/null || break
+        sleep 0.05
+    done
+    kill -KILL "$server_pid" 2>/dev/null || true
+    wait "$server_pid" 2>/dev/null || true
+    server_pid=
+}
+
+# run_client PATH PROTOCOL NAME SECONDS WARMUP
+run_client() {
+    local words
+    set_words client "$1"
+    timeout 20 "${words[@]}" "--$2" --size 64 --duration "$4" --warmup "$5" \
+        --json "$3.client.json" --hgrm "$3.hgrm" >"$3.client.log" 2>&1
+}
+
+# try_run PATH PROTOCOL NAME SECONDS WARMUP: server and client, from start to end.
+try_run() {
+    local status=0
+    start_server "$1" "$3" && run_client "$@" || status=1
+    stop_server
+    return $status
+}
+
+# run PATH PROTOCOL NAME SECONDS WARMUP: once more if it fails, since a shared machine may stand still
+# for seconds; counts what fails then.
+run() {
+    local attempt
+    for attempt in first second; do
+        if try_run "$@"; then return 0; fi
+        say "$1 $2: the $attempt attempt failed: $(tail -qn 1 "$3".*.log | tr '\n' ' ')"
+        rm -f "$3".*.json "$3.hgrm"
+    done
+    n_failures=$((n_failures + 1))
+}
+
+# measure PATH PROTOCOL ROUND
+measure() { run "$1" "$2" "$out/$1-$2.$3" "$seconds" "$warmup"; }
+
+# A short run of its own, so that capturing disturbs no measurement.
+capture() {
+    say "a short run with a capture"
+    run capture tcp "$out/capture" 0.01 0
+    rm -f "$out"/capture.*
+}
