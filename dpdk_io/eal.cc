@@ -147,9 +147,10 @@ std::vector<std::string> complete_args(const std::vector<std::string>& args,
   if (!has_option(options, "l") && !has_option(options, "c") && !has_option(options, "lcores")) {
     words.push_back("--lcores=0@" + std::to_string(cpu));
   }
-  // Without hugepages EAL would still take physical IO addresses where it may read them, though
-  // its pages are not pinned to any. Virtual ones let a Pool lie in one piece.
-  if (has_option(options, "no-huge") && !has_option(options, "iova-mode")) {
+  // EAL takes physical IO addresses where it may read them. Without PCI nobody needs them, without
+  // hugepages they are not even fixed; virtual ones let a Pool lie in one piece.
+  const bool needs_no_physical = has_option(options, "no-huge") || has_option(options, "no-pci");
+  if (needs_no_physical && !has_option(options, "iova-mode")) {
     words.push_back("--iova-mode=va");
   }
   return words;

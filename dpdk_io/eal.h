@@ -14,7 +14,7 @@ namespace millrace {
 ///
 /// @param args  EAL's words without argv[0], such as {"--no-huge", "-m", "256"}. Added unless they
 ///              are there: a log level (warnings and worse), one lcore (millrace runs nothing on
-///              EAL's workers), and with --no-huge --iova-mode=va (pools without gaps).
+///              EAL's workers), and with --no-huge or --no-pci --iova-mode=va (pools without gaps).
 /// @errors  StartupError: no hugepages, no permission, an unknown option, a device that cannot be
 ///          made. After a failure inside rte_eal_init a second attempt in this process fails too.
 void eal_start(const std::vector<std::string>& args);

@@ -55,6 +55,7 @@ InterruptGate::InterruptGate() {
 
 InterruptGate::~InterruptGate() {
   is_ending_.store(true);
+  while (!has_ended_.load()) std::this_thread::sleep_for(kBetweenLaps);
   rte_intr_callback_unregister_sync(handle_, visit, this);
   rte_intr_instance_free(handle_);
   close(always_readable_);
@@ -79,9 +80,10 @@ void InterruptGate::visit(void* argument) {
   }
   gate.has_been_visited_.store(true);
   gate.has_been_visited_.notify_one();
-  if (gate.is_ending_.load()) {  // read empty, the descriptor brings nobody here any more
+  if (gate.is_ending_.load()) {
     eventfd_t one = 0;
-    eventfd_read(gate.always_readable_, &one);
+    eventfd_read(gate.always_readable_, &one);  // so that this is the last visit
+    gate.has_ended_.store(true);                // and this its last look at the gate
     return;
   }
   std::this_thread::sleep_for(kBetweenLaps);

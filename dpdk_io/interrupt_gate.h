@@ -58,6 +58,7 @@ class InterruptGate {
   rte_intr_handle* handle_ = nullptr;
   std::atomic<bool> has_been_visited_{false};
   std::atomic<bool> is_ending_{false};
+  std::atomic<bool> has_ended_{false};
   bool is_in_lap_ = false;  // the interrupt thread's own
   std::mutex lap_;          // held by the interrupt thread during a lap; guards locks_
   std::vector<std::vector<BurstLock>*> locks_;

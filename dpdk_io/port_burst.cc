@@ -6,6 +6,7 @@
 
 #include <array>
 #include <mutex>
+#include <thread>
 
 #include "dpdk_io/capture.h"
 #include "dpdk_io/interrupt_gate.h"
@@ -61,7 +62,10 @@ void reset_metadata(rte_mbuf* m, uint16_t port_id) noexcept {
 
 uint16_t Port::rx_burst(uint16_t queue, std::span<rte_mbuf*, 32> out) noexcept {
   if (!gate_) return rte_eth_rx_burst(id_, queue, out.data(), kBurstMax);
-  if (!burst_locks_[queue].try_lock()) return 0;  // frames wait in the ring for the next call
+  if (!burst_locks_[queue].try_lock()) {
+    std::this_thread::yield();  // the interrupt thread may need this CPU to be done
+    return 0;                   // frames wait in the ring for the next call
+  }
   const uint16_t n = rte_eth_rx_burst(id_, queue, out.data(), kBurstMax);
   burst_locks_[queue].unlock();
   return n;

@@ -3,7 +3,7 @@
 // answers an ARP question, an echo request, and a datagram to a closed port, the last two only if
 // their checksums are right, whether we computed them or the NIC did.
 //
-//   dpdk_io_nic_test --nic=0000:00:04.0 --own=10.80.0.2 --peer=10.80.0.1 [gtest flags] -- EAL words
+//   io_nic_test --nic=0000:00:04.0 --own=10.80.0.2 --peer=10.80.0.1 [gtest flags] -- EAL words
 //
 // Without --nic nothing is tested, and the exit status is 77.
 #include <arpa/inet.h>

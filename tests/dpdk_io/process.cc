@@ -93,9 +93,13 @@ MemifEcho::~MemifEcho() {
   if (input_ != nullptr) pclose(input_);
 }
 
+std::string memif_socket(int process_id) {
+  return std::filesystem::temp_directory_path() /
+         ("millrace_test_" + std::to_string(process_id) + ".memif");
+}
+
 std::string memif_meeting_point(int process_id) {
-  return "id=0,socket-abstract=no,socket=" + std::filesystem::temp_directory_path().string() +
-         "/millrace_test_" + std::to_string(process_id) + ".memif";
+  return "id=0,socket-abstract=no,socket=" + memif_socket(process_id);
 }
 
 }  // namespace millrace::test

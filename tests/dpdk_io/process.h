@@ -40,5 +40,6 @@ class MemifEcho {
 extern cpu_set_t affinity_before_eal;
 /// Words of net_memif0 and its peer that say where they meet.
 std::string memif_meeting_point(int process_id);
+std::string memif_socket(int process_id);
 
 }  // namespace millrace::test
