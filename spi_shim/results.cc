@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The procedures that tell how things stand: WSPGetOverlappedResult and WSPSelect.
+#include <algorithm>
 #include <vector>
 
 #include "spi_shim/call.h"
@@ -98,7 +99,10 @@ class SelectSets {
       UINT kept = 0;
       for (UINT j = 0; j < before; ++j) {
         const PollEntry& entry = entries_[at++];
-        if (entry.reads || entry.writes || entry.has_exception) member(i, kept++) = member(i, j);
+        if (!entry.reads && !entry.writes && !entry.has_exception) continue;
+        const SOCKET s = member(i, j);
+        const SOCKET* const first = sets_[i]->fd_array;
+        if (std::find(first, first + kept, s) == first + kept) member(i, kept++) = s;
       }
       sets_[i]->fd_count = kept;
       total += static_cast<int>(kept);

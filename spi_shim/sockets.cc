@@ -164,7 +164,7 @@ int WSPAPI wsp_get_sock_name(SOCKET s, WS_sockaddr* name, LPINT namelen, LPINT l
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
   const Socket& socket = call.socket();
-  const bool has_name = socket.is_bound() || socket.is_connected();
+  const bool has_name = socket.local().port != 0;
   return name_of(call, has_name ? std::optional(socket.local()) : std::nullopt, WsaError::kInval,
                  name, namelen);
 }

@@ -80,8 +80,6 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
 
 Stack::~Stack() {
   end_calls();
-  // Requests that were pending end without a signal (winsock-rules 6).
-  for (const Completion& completion : posted_) completion.show([](HANDLE) {});
   drain_lwip();
   netifs_.clear();
   engine = {};
@@ -96,6 +94,9 @@ void Stack::end_calls() noexcept {
     slot.socket = nullptr;
   }
   while (n_guards_ != 0) lock_.give_way();
+  // What was pending ends without a signal (winsock-rules 6).
+  for (const Completion& completion : posted_) completion.show([](HANDLE) {});
+  posted_.clear();
   lock_.unlock();
 }
 

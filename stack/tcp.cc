@@ -148,6 +148,8 @@ WsaError TcpSocket::start_connect(const Endpoint& peer) {
   if (is_any(peer.address) || peer.port == 0) return WsaError::kAddrNotAvail;
   WsaError error = make_pcb();
   if (error != WsaError::kOk) return error;
+  const ip_addr_t ip = to_lwip(peer.address);
+  if (route_to(pcb_->local_ip, ip) == nullptr) return WsaError::kNetUnreach;
   const bool chooses_port = !is_bound_;
   // lwIP refuses a 4-tuple that is in TIME_WAIT; another random port will do.
   for (int attempt = 0; attempt < 8; ++attempt) {
@@ -158,7 +160,6 @@ WsaError TcpSocket::start_connect(const Endpoint& peer) {
     }
     const ip_addr_t local = to_lwip(local_.address);
     if (pcb_->local_port == 0) error = wsa_error(tcp_bind(pcb_, &local, local_.port));
-    const ip_addr_t ip = to_lwip(peer.address);
     // To ourselves: from the same address, not from the loopback interface's.
     if (is_any(local_.address) && stack_.is_own(peer.address)) ip_addr_set(&pcb_->local_ip, &ip);
     if (error == WsaError::kOk) error = wsa_error(tcp_connect(pcb_, &ip, peer.port, on_connected));

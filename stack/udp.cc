@@ -79,7 +79,7 @@ WsaError UdpSocket::connect(const Endpoint& peer) {
   if (const WsaError error = bind_implicitly(); error != WsaError::kOk) return error;
   const ip_addr_t ip = to_lwip(peer.address);
   if (is_any(local_.address)) {
-    netif* const route = ip_route(IP_ANY_TYPE, &ip);
+    netif* const route = route_to(*IP_ANY_TYPE, ip);
     if (route == nullptr) return WsaError::kNetUnreach;
     const ip_addr_t* const source = ip_netif_get_local_ip(route, &ip);
     if (source != nullptr) local_.address = from_lwip(*source);
@@ -219,7 +219,7 @@ pbuf* UdpSocket::gather(std::span<const WSABUF> buffers, uint32_t bytes) noexcep
 
 WsaError UdpSocket::transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexcept {
   const ip_addr_t ip = to_lwip(to.address);
-  netif* const route = ip_route(&pcb_->local_ip, &ip);
+  netif* const route = route_to(pcb_->local_ip, ip);
   if (route == nullptr) return WsaError::kNetUnreach;
   // No device sums up what IP cuts to pieces: software does, for this datagram.
   const uint16_t usual = route->chksum_flags;

@@ -77,6 +77,14 @@ void tame_options(uint8_t* option, size_t length, bool syn) {
 
 }  // namespace
 
+netif* route_to(const ip_addr_t& source, const ip_addr_t& destination) noexcept {
+  netif* const route = ip_route(&source, &destination);
+  if (route != engine.loop || ip_addr_isloopback(&destination)) return route;
+  const bool is_ours = IP_IS_V6_VAL(destination) ? is_own(*ip_2_ip6(&destination))
+                                                 : is_own(*ip_2_ip4(&destination));
+  return is_ours ? route : nullptr;
+}
+
 pbuf* pbuf_from(rte_mbuf* m) noexcept {
   pbuf* head = nullptr;
   pbuf** link = &head;

@@ -56,6 +56,10 @@ struct Engine {
 };
 extern Engine engine;
 
+/// The interface to a destination. lwIP gives its only IPv6 interface for any; ours for 127.0.0.1 and
+/// ::1 leads to ourselves and nowhere else. @return null: unreachable
+netif* route_to(const ip_addr_t& source, const ip_addr_t& destination) noexcept;
+
 /// Makes the mbuf's pbuf: payload and length are the mbuf's data; segments become a chain.
 /// @owner takes m; the pbuf's last reference frees it
 pbuf* pbuf_from(rte_mbuf* m) noexcept;

@@ -8,6 +8,7 @@ TCP and UDP over IPv4 and IPv6, 1 B to 64 MiB compared byte by byte, half-close,
 connections, ping, stock sockperf. At the end the program has to stop by itself with no mbuf missing.
 Exit status 77 where it cannot run: not root, or no AF_XDP.
 """
+import atexit
 import ctypes
 import hashlib
 import os
@@ -79,6 +80,7 @@ class Echo:
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", OUR_SIDE, program, "--config", config, *words],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        atexit.register(self.process.kill)
         line = self.process.stdout.readline()
         assert "listening" in line, (line, self.process.communicate()[1])
 

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The Linux kernel as the peer, through the SPI: an independent TCP that does what ours only
+// expects. One binary, one kind of port per run: kernel_test af_packet | af_xdp. Exits with 77
+// where that cannot be had.
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#define MILLRACE_USE_WS_PREFIX
+#include "tests/support/kernel.h"
+#include "tests/support/spi.h"
+
+namespace millrace::test {
+namespace {
+
+KernelHost* kernel = nullptr;
+
+constexpr size_t kMegabyte = size_t{1} << 20;
+
+/// Bytes of which no stretch looks like another.
+std::string noise(size_t n, uint64_t seed) {
+  std::string bytes(n, '\0');
+  for (size_t i = 0; i < n; ++i) {
+    if (i % 8 == 0) seed = seed * 6364136223846793005u + 1442695040888963407u;
+    bytes[i] = static_cast<char>(seed >> (8 * (i % 8)));
+  }
+  return bytes;
+}
+
+class Kernel : public SpiFamilyTest {
+ protected:
+  const char* kernel_address() const {
+    return family() == WS_AF_INET ? kKernelAddress4 : kKernelAddress6;
+  }
+  const char* stack_address() const {
+    return family() == WS_AF_INET ? kStackAddress4 : kStackAddress6;
+  }
+
+  /// A connection that the Stack opened, and the kernel's end of it.
+  std::pair<SOCKET, KernelSocket> connect_to_kernel() {
+    KernelSocket listener =
+        kernel->run([this] { return KernelSocket::listener(kernel_address()); });
+    const SOCKET s = ws().stream(family());
+    EXPECT_EQ(ws().connect(s, Address::of(kernel_address(), listener.port())), 0) << ws().error;
+    return {s, listener.accept()};
+  }
+  /// A connection that the kernel opened, and its end of it.
+  std::pair<SOCKET, KernelSocket> connect_to_stack() {
+    const SOCKET l = ws().stream(family());
+    EXPECT_EQ(ws().bind(l, Address::of(stack_address(), 0)), 0) << ws().error;
+    EXPECT_EQ(ws().listen(l), 0);
+    const uint16_t port = ws().name_of(l).port();
+    auto pending =
+        kernel->start([this, port] { return KernelSocket::connected(stack_address(), port); });
+    const SOCKET s = ws().accept(l);
+    EXPECT_NE(s, INVALID_SOCKET) << ws().error;
+    KernelSocket peer = pending.get();
+    EXPECT_EQ(peer.error, 0);
+    EXPECT_EQ(ws().close(l), 0);
+    return {s, std::move(peer)};
+  }
+
+  /// n bytes to the kernel while it sends as many to us; both checked.
+  void exchange(SOCKET s, KernelSocket& peer, size_t n) {
+    const std::string to_kernel = noise(n, 1), to_stack = noise(n, 2);
+    auto echo = kernel->start([&] {
+      const std::string got = peer.recv_all(n);
+      EXPECT_TRUE(got == to_kernel) << got.size() << " of " << n << " bytes at the kernel";
+      return peer.send_all(to_stack);
+    });
+    for (size_t at = 0; at < n;) {
+      const int sent = ws().send(s, std::string_view(to_kernel).substr(at, kMegabyte));
+      ASSERT_GT(sent, 0) << ws().error;
+      at += static_cast<size_t>(sent);
+    }
+    const std::string got = ws().recv_all(s, n);
+    EXPECT_TRUE(got == to_stack) << got.size() << " of " << n << " bytes at the Stack";
+    EXPECT_TRUE(echo.get()) << peer.error;
+  }
+};
+MILLRACE_BOTH_SPI_FAMILIES(Kernel);
+
+TEST_P(Kernel, PingIsAnswered) {
+  for (const size_t n : {0u, 56u, 1400u}) {
+    EXPECT_EQ(kernel->run([&] { return ping(stack_address(), 3, n); }), 3) << n << " bytes";
+  }
+}
+
+TEST_P(Kernel, TransfersOfAllSizesOverAConnectionThatWeOpened) {
+  auto [s, peer] = connect_to_kernel();
+  for (const size_t n : {size_t{1}, size_t{1460}, 64 * size_t{1024}, kMegabyte}) {
+    exchange(s, peer, n);
+  }
+  EXPECT_EQ(ws().close(s), 0);
+  EXPECT_EQ(kernel->run([&p = peer] { return p.recv_all(1); }), "");
+  EXPECT_EQ(peer.error, 0);
+}
+
+TEST_P(Kernel, TransfersOfAllSizesOverAConnectionThatItOpened) {
+  auto [s, peer] = connect_to_stack();
+  for (const size_t n : {size_t{1}, size_t{1460}, 64 * size_t{1024}, kMegabyte}) {
+    exchange(s, peer, n);
+  }
+  peer = KernelSocket();
+  EXPECT_EQ(ws().recv(s), "");
+  EXPECT_EQ(ws().error, 0);
+}
+
+TEST_P(Kernel, SixtyFourMegabytesBothWays) {
+  auto [s, peer] = connect_to_kernel();
+  exchange(s, peer, 64 * kMegabyte);
+  auto now = counters();
+  EXPECT_EQ(now["bytes_copied"], 64 * kMegabyte);  // contract: Z1
+  EXPECT_EQ(now["bytes_delivered"], 64 * kMegabyte);
+}
+
+TEST_P(Kernel, HalfCloseByUs) {
+  auto [s, peer] = connect_to_kernel();
+  EXPECT_EQ(ws().send(s, "question"), 8);
+  EXPECT_EQ(ws().shutdown(s, SD_SEND), 0);
+  auto answer = kernel->start([&p = peer] {
+    const std::string question = p.recv_all(100);  // to its end
+    EXPECT_EQ(question, "question");
+    const bool is_sent = p.send_all(noise(300'000, 3));
+    p = KernelSocket();
+    return is_sent;
+  });
+  EXPECT_TRUE(ws().recv_all(s, 300'000) == noise(300'000, 3));
+  EXPECT_EQ(ws().recv(s), "");
+  EXPECT_EQ(ws().error, 0);
+  EXPECT_TRUE(answer.get());
+}
+
+TEST_P(Kernel, HalfCloseByIt) {
+  auto [s, peer] = connect_to_stack();
+  kernel->run([&p = peer] {
+    EXPECT_TRUE(p.send_all("question"));
+    p.shutdown_sending();
+  });
+  EXPECT_EQ(ws().recv_all(s, 100), "question");
+  EXPECT_EQ(ws().recv(s), "");
+  EXPECT_EQ(ws().error, 0);
+  auto answer = kernel->start([&p = peer] { return p.recv_all(1'000'000); });
+  EXPECT_EQ(ws().send(s, noise(300'000, 4)), 300'000);
+  EXPECT_EQ(ws().close(s), 0);
+  EXPECT_TRUE(answer.get() == noise(300'000, 4));
+}
+
+TEST_P(Kernel, ItsResetIsWsaeconnreset) {  // contract: E14
+  auto [s, peer] = connect_to_kernel();
+  Overlap pending(10);
+  ASSERT_EQ(ws().post_recv(s, pending), SOCKET_ERROR);
+  ASSERT_EQ(ws().error, WSA_IO_PENDING);
+  peer.reset();
+  EXPECT_EQ(ws().result(s, pending, true), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAECONNRESET);
+  EXPECT_EQ(ws().recv(s), "");
+  EXPECT_EQ(ws().error, WSAECONNRESET);
+}
+
+TEST_P(Kernel, OurResetIsItsEconnreset) {
+  auto [s, peer] = connect_to_kernel();
+  const WS_linger reset{1, 0};
+  ASSERT_EQ(
+      ws().table.lpWSPSetSockOpt(s, WS_SOL_SOCKET, WS_SO_LINGER,
+                                 reinterpret_cast<const CHAR*>(&reset), sizeof reset, &ws().error),
+      0);
+  EXPECT_EQ(ws().close(s), 0);
+  EXPECT_EQ(kernel->run([&p = peer] { return p.recv_all(1); }), "");
+  EXPECT_EQ(peer.error, ECONNRESET);
+}
+
+TEST_P(Kernel, ClosedPortsRefuse) {
+  const SOCKET s = ws().stream(family());
+  EXPECT_EQ(ws().connect(s, Address::of(kernel_address(), 1)), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAECONNREFUSED);
+  const int error =
+      kernel->run([this] { return KernelSocket::connected(stack_address(), 1).error; });
+  EXPECT_EQ(error, ECONNREFUSED);
+}
+
+TEST_P(Kernel, FiveHundredConnectionsOfOurs) {
+  KernelSocket listener = kernel->run([this] { return KernelSocket::listener(kernel_address()); });
+  const Address to = Address::of(kernel_address(), listener.port());
+  auto served = kernel->start([&] {
+    int n = 0;
+    for (int i = 0; i < 500; ++i) {
+      KernelSocket s = listener.accept();
+      if (s.recv_all(4) == "ping" && s.send_all("pong")) ++n;
+    }
+    return n;
+  });
+  for (int i = 0; i < 500; ++i) {
+    const SOCKET s = ws().stream(family());
+    ASSERT_EQ(ws().connect(s, to), 0) << i << ": " << ws().error;
+    ASSERT_EQ(ws().send(s, "ping"), 4);
+    ASSERT_EQ(ws().recv_all(s, 4), "pong");
+    ASSERT_EQ(ws().close(s), 0);
+  }
+  EXPECT_EQ(served.get(), 500);
+}
+
+TEST_P(Kernel, FiveHundredConnectionsOfIts) {
+  const SOCKET l = ws().stream(family());
+  ASSERT_EQ(ws().bind(l, Address::of(stack_address(), 0)), 0);
+  ASSERT_EQ(ws().listen(l), 0);
+  auto made = kernel->start([this, port = ws().name_of(l).port()] {
+    int n = 0;
+    for (int i = 0; i < 500; ++i) {
+      KernelSocket s = KernelSocket::connected(stack_address(), port);
+      if (s.send_all("ping") && s.recv_all(4) == "pong") ++n;
+    }
+    return n;
+  });
+  for (int i = 0; i < 500; ++i) {
+    const SOCKET s = ws().accept(l);
+    ASSERT_NE(s, INVALID_SOCKET) << i << ": " << ws().error;
+    ASSERT_EQ(ws().recv_all(s, 4), "ping");
+    ASSERT_EQ(ws().send(s, "pong"), 4);
+    ASSERT_EQ(ws().recv(s), "");  // the kernel closes first
+    ASSERT_EQ(ws().close(s), 0);
+  }
+  EXPECT_EQ(made.get(), 500);
+}
+
+TEST_P(Kernel, DatagramsOfAllSizesBothWays) {
+  const SOCKET s = ws().datagram(family());
+  ASSERT_EQ(ws().bind(s, Address::of(stack_address(), 0)), 0);
+  const uint16_t port = ws().name_of(s).port();
+  KernelSocket peer = kernel->run([this] { return KernelSocket::datagram(kernel_address()); });
+  const Address to = Address::of(kernel_address(), peer.port());
+  for (const size_t n : {1u, 1200u, 1452u, 1473u, 4000u, 20'000u, 60'000u}) {
+    const std::string there = noise(n, n), back = noise(n, n + 1);
+    auto answered = kernel->start([&] {
+      EXPECT_TRUE(peer.recv() == there) << n << " bytes at the kernel";
+      return peer.send_to(back, stack_address(), port);
+    });
+    ASSERT_EQ(ws().send_to(s, there, to), static_cast<int>(n)) << ws().error;
+    EXPECT_TRUE(answered.get());
+    Address from;
+    ASSERT_EQ(ws().set_option(s, WS_SOL_SOCKET, WS_SO_RCVTIMEO, 20'000), 0);
+    EXPECT_TRUE(ws().recv_from(s, from) == back) << n << " bytes at the Stack: " << ws().error;
+    EXPECT_EQ(from, to);
+  }
+}
+
+TEST_P(Kernel, SmallPiecesBothWaysAtOnce) {
+  auto [s, peer] = connect_to_kernel();
+  constexpr size_t kBytes = 500'000;
+  const std::string to_stack = noise(kBytes, 8);
+  auto sent = kernel->start([&p = peer, &to_stack] {
+    for (size_t at = 0; at < kBytes; at += 777) {
+      if (!p.send_all(to_stack.substr(at, 777))) return false;
+    }
+    return true;
+  });
+  std::string got;
+  while (got.size() < kBytes) {
+    const std::string part = ws().recv(s, 333);
+    ASSERT_FALSE(part.empty()) << ws().error;
+    got += part;
+  }
+  EXPECT_TRUE(got == to_stack);
+  EXPECT_TRUE(sent.get());
+}
+
+int run(const std::string& device) {
+  std::string why_not;
+  if (device == "af_xdp" && socket(AF_XDP, SOCK_RAW, 0) < 0) {
+    std::printf("SKIPPED: the kernel has no AF_XDP\n");
+    return 77;
+  }
+  const std::unique_ptr<KernelHost> host = KernelHost::make(why_not);
+  if (host == nullptr) {
+    std::printf("SKIPPED: %s\n", why_not.c_str());
+    return 77;
+  }
+  kernel = host.get();
+  const auto path = std::filesystem::temp_directory_path() /
+                    ("millrace_kernel_test_" + std::to_string(getpid()) + ".toml");
+  std::ofstream(path) << "[eal]\nargs = [\"--no-huge\", \"-m\", \"256\", \"--no-pci\", "
+                         "\"--no-shconf\", \"--no-telemetry\", \"--vdev=net_"
+                      << device << "0,iface=d0\"]\n[[port]]\ndevice = \"net_" << device
+                      << "0\"\naddresses = [\"" << kStackAddress4 << "/24\", \"" << kStackAddress6
+                      << "/64\"]\n";
+  setenv("MILLRACE_CONFIG", path.c_str(), 1);
+  const int result = RUN_ALL_TESTS();
+  std::filesystem::remove(path);
+  return result;
+}
+
+}  // namespace
+}  // namespace millrace::test
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: %s af_packet|af_xdp [gtest flags]\n", argv[0]);
+    return 2;
+  }
+  return millrace::test::run(argv[1]);
+}
