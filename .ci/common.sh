@@ -47,8 +47,13 @@ install_packages() {
     local install=(apt-get install -y --no-install-recommends "${missing[@]}")
     [ "$(id -u)" = 0 ] || fail "run as root once: apt-get update && ${install[*]}"
     say "installing ${missing[*]}"
-    apt-get -qq update
-    DEBIAN_FRONTEND=noninteractive "${install[@]}" -qq -o Dpkg::Use-Pty=0 >/dev/null
+    local log
+    log=$(mktemp)
+    if ! { apt-get -qq update && DEBIAN_FRONTEND=noninteractive "${install[@]}"; } >"$log" 2>&1; then
+        cat "$log" >&2
+        fail "apt-get failed; its output is above"
+    fi
+    rm "$log"
 }
 
 # ---- hugepages ----------------------------------------------------------------------------------

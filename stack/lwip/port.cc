@@ -79,9 +79,10 @@ void tame_options(uint8_t* option, size_t length, bool syn) {
 
 netif* route_to(const ip_addr_t& source, const ip_addr_t& destination) noexcept {
   netif* const route = ip_route(&source, &destination);
-  if (route != engine.loop || ip_addr_isloopback(&destination)) return route;
+  if (route != engine.loop) return route;
+  const ip4_addr_t& v4 = *ip_2_ip4(&destination);
   const bool is_ours = IP_IS_V6_VAL(destination) ? is_own(*ip_2_ip6(&destination))
-                                                 : is_own(*ip_2_ip4(&destination));
+                                                 : ip4_addr_isloopback(&v4) || is_own(v4);
   return is_ours ? route : nullptr;
 }
 

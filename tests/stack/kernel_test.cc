@@ -19,6 +19,10 @@ namespace millrace::test {
 namespace {
 
 KernelHost* kernel = nullptr;
+/// DPDK's af_packet driver has the kernel put IPv4 fragments together (PACKET_FANOUT_FLAG_DEFRAG in
+/// rte_eth_af_packet.c), and cuts off what is longer than one of its frames.
+bool cuts_long_datagrams = false;
+constexpr size_t kLongestFrame = 1900;
 
 constexpr size_t kMegabyte = size_t{1} << 20;
 
@@ -242,6 +246,7 @@ TEST_P(Kernel, DatagramsOfAllSizesBothWays) {
     });
     ASSERT_EQ(ws().send_to(s, there, to), static_cast<int>(n)) << ws().error;
     EXPECT_TRUE(answered.get());
+    if (n > kLongestFrame && cuts_long_datagrams && family() == WS_AF_INET) continue;
     Address from;
     ASSERT_EQ(ws().set_option(s, WS_SOL_SOCKET, WS_SO_RCVTIMEO, 20'000), 0);
     EXPECT_TRUE(ws().recv_from(s, from) == back) << n << " bytes at the Stack: " << ws().error;
@@ -281,6 +286,7 @@ int run(const std::string& device) {
     return 77;
   }
   kernel = host.get();
+  cuts_long_datagrams = device == "af_packet";
   const auto path = std::filesystem::temp_directory_path() /
                     ("millrace_kernel_test_" + std::to_string(getpid()) + ".toml");
   std::ofstream(path) << "[eal]\nargs = [\"--no-huge\", \"-m\", \"256\", \"--no-pci\", "
@@ -296,6 +302,10 @@ int run(const std::string& device) {
 
 }  // namespace
 }  // namespace millrace::test
+
+// Debian 12's libxdp forgets a list of each umem that DPDK's driver makes.
+extern "C" [[gnu::visibility("default")]] const char* __lsan_default_suppressions();
+const char* __lsan_default_suppressions() { return "leak:xsk_umem__create"; }
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);

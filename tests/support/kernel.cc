@@ -21,7 +21,7 @@ namespace {
 constexpr int kPatienceSeconds = 30;
 
 bool shell(const std::string& command) {
-  return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+  return std::system(("{ " + command + "; } >/dev/null 2>&1").c_str()) == 0;
 }
 
 struct SocketAddress {

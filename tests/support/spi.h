@@ -122,6 +122,7 @@ class SpiTest : public testing::Test {
 
  private:
   std::unique_ptr<Winsock> ws_;
+  uint64_t mbufs_at_start_ = 0;
 };
 
 class SpiFamilyTest : public SpiTest, public testing::WithParamInterface<int> {
