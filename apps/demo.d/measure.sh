@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
-# One run of the demo: a server, a client, and what they write. Sourced by apps/demo.
+# One run: a server, a client, and what they write. Sourced by apps/demo and bench/side-by-side.
 #
-# A run NAME, which is build/demo/PATH-PROTOCOL.ROUND, leaves NAME.client.json, NAME.server.json, NAME.hgrm
+# A run NAME, which is $out/PATH-PROTOCOL.ROUND, leaves NAME.client.json, NAME.server.json, NAME.hgrm
 # and two logs. A side of a path that has a configuration is millrace, one that has none is the kernel.
 #
 # Invariant: at most one server runs, and server_pid is empty when none does.
@@ -10,7 +10,7 @@
 lat=build/release/apps/millrace-lat
 server_pid=
 n_failures=0
-declare -A command_of=([server]=server [client]=ping-pong)
+declare -A cpu_of command_of=([server]=server [client]=ping-pong)
 declare -A address_of=(
     [memif]=10.77.2.1:7777
     [capture]=10.77.2.1:7777
@@ -19,6 +19,28 @@ declare -A address_of=(
     [af_packet]=10.77.0.2:7777
     [veth]=10.77.1.2:7777
 )
+
+# On one core the two sides stop each other, and no number means anything.
+pick_cpus() {
+    local cpu cpus=()
+    for cpu in $(lscpu -p=CPU,CORE | awk -F, '!/^#/ && !seen[$2]++ { print $1 }'); do
+        if taskset -c "$cpu" true 2>/dev/null; then cpus+=("$cpu"); fi
+    done
+    cpu_of=([server]=${cpus[0]} [client]=${cpus[1]-${cpus[0]}})
+    [ ${#cpus[@]} -gt 1 ] || say "one core only: the numbers below mean nothing"
+}
+
+prepare() {
+    rm -rf "$out"
+    mkdir -p "$out"
+    scratch=$(mktemp -d)
+    at_exit rm -rf "$scratch"
+    export RUNTIME_DIRECTORY=$scratch # EAL's directory, which it does not remove
+    at_exit stop_server
+    reserve_hugepages 512
+    pick_cpus
+    write_memif_configs
+}
 
 # set_words ROLE PATH: the command line of one side, in `words`.
 set_words() {
@@ -64,15 +86,14 @@ stop_server() {
     server_pid=
 }
 
-# run_client PATH PROTOCOL NAME SECONDS WARMUP
+# run_client PATH PROTOCOL NAME [words for the client...]
 run_client() {
     local words
     set_words client "$1"
-    timeout 20 "${words[@]}" "--$2" --size 64 --duration "$4" --warmup "$5" \
-        --json "$3.client.json" --hgrm "$3.hgrm" >"$3.client.log" 2>&1
+    timeout 20 "${words[@]}" "--$2" --json "$3.client.json" "${@:4}" >"$3.client.log" 2>&1
 }
 
-# try_run PATH PROTOCOL NAME SECONDS WARMUP: server and client, from start to end.
+# try_run PATH PROTOCOL NAME [words for the client...]: server and client, from start to end.
 try_run() {
     local status=0
     start_server "$1" "$3" && run_client "$@" || status=1
@@ -80,8 +101,8 @@ try_run() {
     return $status
 }
 
-# run PATH PROTOCOL NAME SECONDS WARMUP: once more if it fails, since a shared machine may stand still
-# for seconds; counts what fails then.
+# run PATH PROTOCOL NAME [words for the client...]: once more if it fails, since a shared machine may
+# stand still for seconds; counts what fails then.
 run() {
     local attempt
     for attempt in first second; do
@@ -92,12 +113,15 @@ run() {
     n_failures=$((n_failures + 1))
 }
 
-# measure PATH PROTOCOL ROUND
-measure() { run "$1" "$2" "$out/$1-$2.$3" "$seconds" "$warmup"; }
+# measure PATH PROTOCOL ROUND: round trips
+measure() {
+    local name=$out/$1-$2.$3
+    run "$1" "$2" "$name" --size 64 --duration "$seconds" --warmup "$warmup" --hgrm "$name.hgrm"
+}
 
 # A short run of its own, so that capturing disturbs no measurement.
 capture() {
     say "a short run with a capture"
-    run capture tcp "$out/capture" 0.01 0
+    run capture tcp "$out/capture" --size 64 --duration 0.01 --warmup 0
     rm -f "$out"/capture.*
 }

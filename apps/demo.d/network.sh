@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Where the paths of the demo run: millrace's configurations, and for root two network namespaces with two
-# veth pairs of the same settings between them. Sourced by apps/demo.
+# Where the paths run: millrace's configurations, and for root two network namespaces with two
+# veth pairs of the same settings between them. Sourced by apps/demo and bench/side-by-side.
 #
 #   millrace-server-PID                     millrace-client-PID
 #     fast  10.77.0.2 (a DPDK port) ----------- fast  10.77.0.1
@@ -66,7 +66,7 @@ add_veth() {
 # try_device KIND: whether a datagram comes back from a port of this kind.
 try_device() {
     write_config "$out/$1-server.toml" "net_${1}0" 10.77.0.2 "net_${1}0,iface=fast"
-    try_run "$1" udp "$out/$1-try" 0.05 0
+    try_run "$1" udp "$out/$1-try" --duration 0.05 --warmup 0
 }
 
 # make_network: namespaces and veth pairs, and in `device` the kind of port that works: af_xdp where the

@@ -197,14 +197,18 @@ netif* millrace_route6(const ip6_addr_t*, const ip6_addr_t* destination) {
   return nullptr;
 }
 
-err_t millrace_tcp_in(tcp_hdr* header, uint16_t opt_len, uint16_t opt1_len, uint8_t* opt2, pbuf*) {
+err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t opt1_len,
+                      uint8_t* opt2) {
   if (opt_len == 0) return ERR_OK;
   if (opt1_len < opt_len && opt2 != nullptr) {
     ++engine.counters->rx_split_options;
     return ERR_VAL;  // options across two buffers: no sender does that, and nobody can check it
   }
-  millrace::tame_options(reinterpret_cast<uint8_t*>(header + 1), opt_len,
-                         (TCPH_FLAGS(header) & TCP_SYN) != 0);
+  // lwIP believes an MSS in any segment, and lowers it to what the route carries only in these
+  // two states: a SYN that comes twice would make a connection send what no frame can carry.
+  const bool is_handshake = (TCPH_FLAGS(header) & TCP_SYN) != 0 &&
+                            (pcb->state == LISTEN || pcb->state == SYN_SENT);
+  millrace::tame_options(reinterpret_cast<uint8_t*>(header + 1), opt_len, is_handshake);
   return ERR_OK;
 }
 }

@@ -236,17 +236,22 @@ TEST_P(Spi_ManyThreads, ListenersAndConnectorsMeet) {
     workers.emplace_back(ws().table, [&n_served, l = l](Winsock& mine) {
       for (int k = 0; k < kConnections; ++k) {
         const SOCKET s = mine.accept(l);
-        ASSERT_NE(s, INVALID_SOCKET) << mine.error;
+        if (s == INVALID_SOCKET) return;  // closed by a connector that failed
         EXPECT_EQ(mine.recv_all(s, 4), "ping");
         EXPECT_EQ(mine.send(s, "pong"), 4);
         EXPECT_EQ(mine.close(s), 0);
         ++n_served;
       }
     });
-    workers.emplace_back(ws().table, [address = address, this](Winsock& mine) {
+    workers.emplace_back(ws().table, [l = l, address = address, this](Winsock& mine) {
       for (int k = 0; k < kConnections; ++k) {
         const SOCKET s = mine.stream(family());
-        ASSERT_EQ(mine.connect(s, address), 0) << mine.error;
+        const int connected = mine.connect(s, address);
+        EXPECT_EQ(connected, 0) << mine.error;
+        if (connected != 0) {
+          mine.close(l);  // or the acceptors wait for ever
+          return;
+        }
         EXPECT_EQ(mine.send(s, "ping"), 4);
         EXPECT_EQ(mine.recv_all(s, 4), "pong");
         EXPECT_EQ(mine.close(s), 0);

@@ -412,6 +412,7 @@ TEST_P(Ip_Garbage, FramesForAnotherCardAreIgnored) {
   peer().send(frame);
   run();
   EXPECT_EQ(udp->receive().error, WsaError::kWouldBlock);
+  EXPECT_EQ(counters().rx_other_host, 1u);
   expect_alive();
 }
 
