@@ -3,7 +3,7 @@
 // out.
 //
 //   Call call(s, lpErrno);
-//   if (!call) return SOCKET_ERROR;      // *lpErrno says WSANOTINITIALISED or WSAENOTSOCK
+//   if (!call) return SOCKET_ERROR;      // *lpErrno says WSANOTINITIALISED, WSAENOTSOCK ...
 //   return call.done(call.socket().bind(endpoint));
 //
 // While a Call lives the socket cannot go away, even if another thread closes it.
@@ -20,11 +20,8 @@ namespace millrace {
 class Call {
  public:
   Call(SOCKET s, LPINT lpErrno) noexcept : error_(lpErrno) {
-    Stack* const stack = running_stack();
-    if (stack == nullptr) {
-      *error_ = WSANOTINITIALISED;
-      return;
-    }
+    Stack* const stack = stack_for_call(lpErrno);
+    if (stack == nullptr) return;
     const SOCKET inner = inner_handle(s);
     guard_.emplace(*stack);
     socket_ = stack->find(inner);

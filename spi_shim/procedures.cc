@@ -41,7 +41,6 @@ BOOL WSPAPI no_qos(SOCKET, LPWSABUF, LPQOS, LPINT lpErrno) noexcept {
 WSPPROC_TABLE procedures() noexcept {
   WSPPROC_TABLE table{};
   refuse(table.lpWSPAsyncSelect);
-  refuse(table.lpWSPCancelBlockingCall);
   refuse(table.lpWSPDuplicateSocket);
   refuse(table.lpWSPEnumNetworkEvents);
   refuse(table.lpWSPEventSelect);
@@ -52,6 +51,7 @@ WSPPROC_TABLE procedures() noexcept {
   table.lpWSPCleanup = wsp_cleanup;
   table.lpWSPAddressToString = wsp_address_to_string;
   table.lpWSPStringToAddress = wsp_string_to_address;
+  add_blocking_procedures(table);
   add_socket_procedures(table);
   add_transfer_procedures(table);
   add_result_procedures(table);

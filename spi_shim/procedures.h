@@ -11,6 +11,7 @@ namespace millrace {
 WSPPROC_TABLE procedures() noexcept;
 
 // Each fills its part of the table.
+void add_blocking_procedures(WSPPROC_TABLE& table) noexcept;  // blocking.cc
 void add_socket_procedures(WSPPROC_TABLE& table) noexcept;    // sockets.cc
 void add_transfer_procedures(WSPPROC_TABLE& table) noexcept;  // transfer.cc
 void add_result_procedures(WSPPROC_TABLE& table) noexcept;    // results.cc

@@ -10,41 +10,33 @@
 namespace millrace {
 namespace {
 
-// A wait turns the Stack for as long as the operation is pending; it looks at the WSAOVERLAPPED
-// itself, which changes when the completion is shown, so no event is needed for it.
-void wait_until_done(Stack& stack, const WSAOVERLAPPED& overlapped) noexcept {
-  constexpr uint64_t kLookAgainNs = 1'000'000;  // another thread may have shown the completion
-  while (is_pending(overlapped)) {
-    const Stack::Guard guard(stack);
-    if (!is_pending(overlapped) || stack.has_posted()) continue;
-    if (stack.is_led()) {
-      Waiter waiter;
-      (void)stack.wait(waiter, stack.now_ns() + kLookAgainNs);
-    } else {
-      (void)stack.turn();
-    }
-  }
-}
-
 BOOL WSPAPI wsp_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped, LPDWORD lpcbTransfer,
                                       BOOL fWait, LPDWORD lpdwFlags, LPINT lpErrno) noexcept {
-  Stack* stack = nullptr;
   {
     const Call call(s, lpErrno);
     if (!call) return FALSE;
-    if (lpOverlapped == nullptr || lpcbTransfer == nullptr || lpdwFlags == nullptr) {
-      call.fail(WsaError::kFault);
+    const auto refuse = [&call](WsaError error) {
+      call.fail(error);
       return FALSE;
+    };
+    if (lpOverlapped == nullptr || lpcbTransfer == nullptr || lpdwFlags == nullptr) {
+      return refuse(WsaError::kFault);
     }
-    stack = &call.socket().stack();
-    if (is_pending(*lpOverlapped) && fWait == FALSE) (void)stack->turn();
+    Stack& stack = call.socket().stack();
+    if (is_pending(*lpOverlapped)) {
+      if (fWait == FALSE) {
+        (void)stack.turn();
+      } else if (call.socket().has_routine(*lpOverlapped)) {
+        return refuse(WsaError::kInval);  // contract: B18
+      } else if (const WsaError error = stack.wait_until_shown(*lpOverlapped);
+                 error != WsaError::kOk) {
+        return refuse(error);
+      }
+    }
   }
   if (is_pending(*lpOverlapped)) {
-    if (fWait == FALSE) {
-      *lpErrno = WSA_IO_INCOMPLETE;
-      return FALSE;
-    }
-    wait_until_done(*stack, *lpOverlapped);
+    *lpErrno = WSA_IO_INCOMPLETE;
+    return FALSE;
   }
   const Outcome outcome = outcome_of(*lpOverlapped);
   *lpcbTransfer = outcome.bytes;  // on failure, too, as Windows does (winsock-rules 77)
@@ -127,8 +119,8 @@ int WSPAPI wsp_select(int, WS_fd_set* readfds, WS_fd_set* writefds, WS_fd_set* e
     *lpErrno = error;
     return SOCKET_ERROR;
   };
-  Stack* const stack = running_stack();
-  if (stack == nullptr) return fail(WSANOTINITIALISED);
+  Stack* const stack = stack_for_call(lpErrno);
+  if (stack == nullptr) return SOCKET_ERROR;
   SelectSets sets(readfds, writefds, exceptfds);
   if (sets.count() == 0) return fail(WSAEINVAL);
   if (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)) return fail(WSAEINVAL);
@@ -144,9 +136,11 @@ int WSPAPI wsp_select(int, WS_fd_set* readfds, WS_fd_set* writefds, WS_fd_set* e
         static_cast<uint64_t>(timeout->tv_sec) * 1'000'000 + static_cast<uint64_t>(timeout->tv_usec);
     deadline = us == 0 ? 0 : stack->now_ns() + us * 1000;
   }
-  const uint32_t answered = poll(*stack, sets.entries(), deadline);
+  uint32_t answered = 0;
+  const WsaError error = poll(*stack, sets.entries(), deadline, answered);
   const int n = sets.keep_answers();
   sets.release();
+  if (error != WsaError::kOk) return fail(static_cast<INT>(error));
   // A socket that another thread closed: readable where asked, else no socket any more (rule 165).
   return n == 0 && answered != 0 ? fail(WSAENOTSOCK) : n;
 }

@@ -64,8 +64,8 @@ SOCKET publish_or_close(Stack& stack, SOCKET inner, DWORD catalog_entry, LPINT l
 
 SOCKET WSPAPI wsp_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpProtocolInfo, GROUP,
                          DWORD dwFlags, LPINT lpErrno) noexcept {
-  Stack* const stack = running_stack();
-  if (stack == nullptr) return fail(WSANOTINITIALISED, lpErrno);
+  Stack* const stack = stack_for_call(lpErrno);
+  if (stack == nullptr) return INVALID_SOCKET;
   const auto [entry, error] = catalog_find(af, type, protocol, lpProtocolInfo);
   if (entry == nullptr) return fail(static_cast<INT>(error), lpErrno);
   const auto transport = entry->iProtocol == WS_IPPROTO_TCP ? Transport::kTcp : Transport::kUdp;

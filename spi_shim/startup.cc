@@ -11,7 +11,10 @@
 
 #include "dpdk_io/startup_error.h"
 #include "millrace/counters.h"
+#include "spi_shim/blocking.h"
 #include "spi_shim/procedures.h"
+#include "spi_shim/routines.h"
+#include "spi_shim/threads.h"
 #include "spi_shim/upcalls.h"
 #include "stack/runtime.h"
 
@@ -30,7 +33,7 @@ struct Started {
 };
 
 Started& started() {
-  static Started state;
+  static Started& state = *new Started;  // never destroyed: threads end after static objects do
   return state;
 }
 
@@ -39,11 +42,23 @@ void signal_event(HANDLE event) {
   upcalls().lpWPUSetEvent(event, &ignored);
 }
 
+Application application() {
+  Application mine;
+  mine.signal_event = signal_event;
+  mine.queue_routine = queue_routine;
+  mine.thread = this_thread;
+  mine.begin_wait = begin_alertable_wait;
+  mine.end_wait = end_alertable_wait;
+  mine.run_apcs = run_apcs;
+  if (upcalls().lpWPUQueryBlockingCallback != nullptr) mine.blocking_hook = blocking_hook;
+  return mine;
+}
+
 /// @return the error WSPStartup is to report; one line on stderr says why
 int bring_up(Started& state) noexcept {
   try {
     state.runtime = std::make_unique<Runtime>(Config::from_environment());
-    state.runtime->stack().signal_event = signal_event;
+    state.runtime->stack().application = application();
     state.stack = &state.runtime->stack();
     return 0;
   } catch (const std::exception& e) {  // StartupError, or no memory
@@ -56,9 +71,28 @@ int bring_up(Started& state) noexcept {
 
 Stack* running_stack() noexcept { return started().stack.load(std::memory_order_relaxed); }
 
+Stack* stack_for_call(LPINT lpErrno) noexcept {
+  Stack* const stack = is_in_hook() ? nullptr : running_stack();
+  if (stack == nullptr) *lpErrno = is_in_hook() ? WSAEINPROGRESS : WSANOTINITIALISED;
+  return stack;
+}
+
+void end_requests_of(uint32_t thread) noexcept {
+  Started& state = started();
+  const std::lock_guard guard(state.mutex);
+  if (state.runtime == nullptr) return;
+  Stack& stack = state.runtime->stack();
+  const Stack::Guard lock(stack);
+  stack.cancel_requests_of(thread);
+}
+
 const WSPUPCALLTABLE& upcalls() noexcept { return started().upcalls; }
 
 int wsp_cleanup(LPINT lpErrno) noexcept {
+  if (is_in_hook()) {
+    *lpErrno = WSAEINPROGRESS;
+    return SOCKET_ERROR;
+  }
   Started& state = started();
   const std::lock_guard guard(state.mutex);
   if (state.count == 0) {
@@ -87,7 +121,10 @@ extern "C" int WSPAPI WSPStartup(WORD wVersionRequested, LPWSPDATA lpWSPData, LP
   const WSPUPCALLTABLE none{};
   const bool brings_own = std::memcmp(&UpcallTable, &none, sizeof none) == 0;
   state.upcalls = brings_own ? own_upcalls() : UpcallTable;
-  if (state.count == 0) {
+  if (state.count != 0) {
+    const Stack::Guard lock(state.runtime->stack());
+    state.runtime->stack().application = application();  // the latest table's (winsock-rules 4)
+  } else {
     if (const int error = bring_up(state); error != 0) return error;
   }
   ++state.count;

@@ -13,6 +13,13 @@ namespace millrace {
 /// The Stack of the running provider; null before WSPStartup and after the last WSPCleanup.
 Stack* running_stack() noexcept;
 
+/// The same at the begin of an entry point. @errors WSANOTINITIALISED, or WSAEINPROGRESS from inside
+/// a blocking hook (contract: E4): null
+Stack* stack_for_call(LPINT lpErrno) noexcept;
+
+/// A thread ends: what it started is cancelled (contract: B21).
+void end_requests_of(uint32_t thread) noexcept;
+
 /// The table given to the latest WSPStartup (winsock-rules 4), our own where that was all zero.
 const WSPUPCALLTABLE& upcalls() noexcept;
 

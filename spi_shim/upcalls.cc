@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "spi_shim/upcalls.h"
 
-#include <array>
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
+
+#include "spi_shim/threads.h"
 
 namespace millrace {
 namespace {
@@ -24,11 +26,14 @@ struct Events {
   std::mutex mutex;  // of the two lists; an event's word needs none
   std::vector<uint32_t> free_slots;
   uint32_t n_used = 0;
+  std::mutex watch_mutex;  // of the list of watches
+  EventWatch* watches = nullptr;
+  std::atomic<uint32_t> n_watches{0};
   std::unique_ptr<std::atomic<uint64_t>[]> words{new std::atomic<uint64_t>[kMostEvents]()};
 };
 
 Events& events() {
-  static Events table;
+  static Events& table = *new Events;  // never destroyed: threads end after static objects do
   return table;
 }
 
@@ -56,7 +61,7 @@ bool update(const EventRef& ref, Change change) noexcept {
   uint64_t word = ref.word->load(std::memory_order_relaxed);
   do {
     if (!is_live(word, ref)) return false;
-  } while (!ref.word->compare_exchange_weak(word, change(word), std::memory_order_acq_rel));
+  } while (!ref.word->compare_exchange_weak(word, change(word), std::memory_order_seq_cst));
   return true;
 }
 
@@ -93,7 +98,34 @@ bool event_close(WSAEVENT event) noexcept {
 }
 
 bool event_set(WSAEVENT event) noexcept {
-  return update(resolve(event), [](uint64_t word) { return word | kSignalled; });
+  if (!update(resolve(event), [](uint64_t word) { return word | kSignalled; })) return false;
+  // A watcher counts itself first and looks at the event then: one of the two sees the other.
+  if (events().n_watches.load() != 0) EventWatch::poke_all_of(event);
+  return true;
+}
+
+void EventWatch::poke_all_of(WSAEVENT event) noexcept {
+  const std::lock_guard guard(events().watch_mutex);
+  for (const EventWatch* watch = events().watches; watch != nullptr; watch = watch->next_) {
+    const auto end = watch->events_.end();
+    if (std::find(watch->events_.begin(), end, event) != end) watch->waiter_.poke();
+  }
+}
+
+EventWatch::EventWatch(std::span<const WSAEVENT> watched, Waiter& waiter) noexcept
+    : events_(watched), waiter_(waiter) {
+  const std::lock_guard guard(events().watch_mutex);
+  next_ = events().watches;
+  events().watches = this;
+  events().n_watches.fetch_add(1);
+}
+
+EventWatch::~EventWatch() {
+  const std::lock_guard guard(events().watch_mutex);
+  EventWatch** link = &events().watches;
+  while (*link != this) link = &(*link)->next_;
+  *link = next_;
+  events().n_watches.fetch_sub(1);
 }
 
 bool event_reset(WSAEVENT event) noexcept {
@@ -108,8 +140,40 @@ int event_state(WSAEVENT event) noexcept {
   return (word & kSignalled) != 0 ? 1 : 0;
 }
 
+namespace {
+
+int WSPAPI wpu_queue_apc(LPWSATHREADID lpThreadId, LPWSAUSERAPC lpfnUserApc, DWORD_PTR dwContext,
+                         LPINT lpErrno) noexcept {
+  if (lpThreadId != nullptr && lpfnUserApc != nullptr &&
+      queue_apc(*lpThreadId, lpfnUserApc, dwContext)) {
+    return 0;
+  }
+  *lpErrno = WSAEFAULT;
+  return SOCKET_ERROR;
+}
+
+int WSPAPI wpu_open_current_thread(LPWSATHREADID lpThreadId, LPINT lpErrno) noexcept {
+  if (lpThreadId != nullptr && open_this_thread(*lpThreadId)) return 0;
+  *lpErrno = lpThreadId == nullptr ? WSAEFAULT : WSAENOBUFS;
+  return SOCKET_ERROR;
+}
+
+// A thread's handle ends with the thread; closing it earlier releases nothing.
+int WSPAPI wpu_close_thread(LPWSATHREADID lpThreadId, LPINT lpErrno) noexcept {
+  if (lpThreadId != nullptr && is_thread(*lpThreadId)) return 0;
+  *lpErrno = WSAEFAULT;
+  return SOCKET_ERROR;
+}
+
+}  // namespace
+
+bool are_own(const WSPUPCALLTABLE& table) noexcept { return table.lpWPUQueueApc == wpu_queue_apc; }
+
 WSPUPCALLTABLE own_upcalls() noexcept {
   WSPUPCALLTABLE table{};
+  table.lpWPUQueueApc = wpu_queue_apc;
+  table.lpWPUOpenCurrentThread = wpu_open_current_thread;
+  table.lpWPUCloseThread = wpu_close_thread;
   table.lpWPUCreateEvent = [](LPINT lpErrno) -> WSAEVENT {
     WSAEVENT const event = event_create();
     if (event == nullptr) *lpErrno = WSA_NOT_ENOUGH_MEMORY;

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Our own upcalls, for programs that have no Ws2_32: event objects. An event is a slot of a table with
-// a generation, so a stale handle is refused and never touches freed memory.
+// Our own upcalls, for programs that have no Ws2_32: event objects, and threads that take APCs
+// (threads.h). An event is a slot of a table with a generation, so a stale handle is refused and never
+// touches freed memory.
 #pragma once
 
+#include <span>
+
+#include "stack/wait.h"
 #include "ws2spi.h"
 
 namespace millrace {
+
+/// True for the table of own_upcalls().
+bool are_own(const WSPUPCALLTABLE& table) noexcept;
 
 /// What an all-zero table given to WSPStartup stands for. Entries that are not there are null.
 WSPUPCALLTABLE own_upcalls() noexcept;
@@ -15,6 +22,21 @@ WSAEVENT event_create() noexcept;
 bool event_close(WSAEVENT event) noexcept;
 bool event_set(WSAEVENT event) noexcept;
 bool event_reset(WSAEVENT event) noexcept;
+/// While it lives, a signal to one of the events pokes the waiter.
+class EventWatch {
+ public:
+  EventWatch(std::span<const WSAEVENT> events, Waiter& waiter) noexcept;
+  ~EventWatch();
+  EventWatch(const EventWatch&) = delete;
+  EventWatch& operator=(const EventWatch&) = delete;
+  static void poke_all_of(WSAEVENT event) noexcept;
+
+ private:
+  std::span<const WSAEVENT> events_;
+  Waiter& waiter_;
+  EventWatch* next_;
+};
+
 /// @return 1 signalled, 0 not, -1 no such event
 int event_state(WSAEVENT event) noexcept;
 

@@ -3,6 +3,8 @@
 
 #include <atomic>
 
+#include "stack/application.h"
+
 namespace millrace {
 namespace {
 
@@ -52,13 +54,16 @@ void mark_pending(WSAOVERLAPPED& overlapped) noexcept {
   internal_of(overlapped).store(WSS_OPERATION_IN_PROGRESS, std::memory_order_relaxed);
 }
 
-void Completion::show(void (*signal_event)(HANDLE)) const noexcept {
-  if (overlapped == nullptr) return;
-  const HANDLE to_signal = event;
-  overlapped->InternalHigh = outcome.bytes;
-  internal_of(*overlapped).store(status_of(outcome), std::memory_order_release);
-  // From here on the caller may have freed the WSAOVERLAPPED.
-  if (to_signal != nullptr) signal_event(to_signal);
+void Completion::show(const Application& application) const noexcept {
+  if (tell.overlapped == nullptr) return;
+  tell.overlapped->InternalHigh = outcome.bytes;
+  internal_of(*tell.overlapped).store(status_of(outcome), std::memory_order_release);
+  // From here on a caller without a routine may have freed the WSAOVERLAPPED.
+  if (tell.routine != nullptr) {
+    application.queue_routine(*this);
+  } else if (tell.event != nullptr) {
+    application.signal_event(tell.event);
+  }
 }
 
 }  // namespace millrace

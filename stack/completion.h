@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How a finished overlapped operation reaches its caller: the WSAOVERLAPPED, then the event.
+// How a finished overlapped operation reaches its caller: the WSAOVERLAPPED, then the event or the
+// completion routine.
 //
 // Completions are posted under the Stack's lock and shown after it: showing one calls the
 // application's table of upcalls, and no application code runs under the lock.
@@ -34,13 +35,26 @@ bool is_pending(const WSAOVERLAPPED& overlapped) noexcept;
 /// Marks the start. InternalHigh keeps its value (winsock-rules 41).
 void mark_pending(WSAOVERLAPPED& overlapped) noexcept;
 
-struct Completion {
+/// How the caller wants to hear of the end. Neither: the call is nonoverlapped (contract: B4).
+struct Overlapped {
   WSAOVERLAPPED* overlapped = nullptr;
   HANDLE event = nullptr;  ///< null: none to signal
-  Outcome outcome;
+  LPWSAOVERLAPPED_COMPLETION_ROUTINE routine = nullptr;
+  WSATHREADID thread{};  ///< of the routine; a copy of the caller's (contract: B19)
+  uint32_t owner = 0;    ///< the thread that started it (contract: B21)
+};
 
-  /// Writes the WSAOVERLAPPED and signals the event. The caller's memory may be gone afterwards.
-  void show(void (*signal_event)(HANDLE)) const noexcept;
+struct Application;
+class Socket;
+
+struct Completion {
+  Overlapped tell;
+  Outcome outcome;
+  const Socket* socket = nullptr;  ///< for telling sockets apart only; it may be gone
+
+  /// Writes the WSAOVERLAPPED, then signals the event or queues the routine. The caller's memory
+  /// may be gone afterwards.
+  void show(const Application& application) const noexcept;
 };
 
 }  // namespace millrace

@@ -24,12 +24,14 @@ uint32_t look_at_all(std::span<PollEntry> entries) {
 
 }  // namespace
 
-uint32_t poll(Stack& stack, std::span<PollEntry> entries, uint64_t deadline_ns) {
-  uint32_t n = look_at_all(entries);
-  if (n != 0) return n;
+WsaError poll(Stack& stack, std::span<PollEntry> entries, uint64_t deadline_ns,
+              uint32_t& n_answered) {
+  n_answered = look_at_all(entries);
+  if (n_answered != 0) return WsaError::kOk;
   if (deadline_ns <= stack.now_ns()) {
     (void)stack.turn();
-    return look_at_all(entries);
+    n_answered = look_at_all(entries);
+    return WsaError::kOk;
   }
   Waiter waiter;
   std::vector<WaitLink> links(entries.size());
@@ -37,9 +39,13 @@ uint32_t poll(Stack& stack, std::span<PollEntry> entries, uint64_t deadline_ns) 
     links[i].waiter = &waiter;
     entries[i].socket->add_waiter(links[i]);
   }
-  while (n == 0 && stack.wait(waiter, deadline_ns)) n = look_at_all(entries);
+  WaitEnd end = WaitEnd::kReady;
+  while (n_answered == 0 && end == WaitEnd::kReady) {
+    end = stack.block(waiter, deadline_ns);
+    n_answered = look_at_all(entries);
+  }
   for (size_t i = 0; i < entries.size(); ++i) entries[i].socket->remove_waiter(links[i]);
-  return n;
+  return n_answered == 0 && end == WaitEnd::kCancelled ? WsaError::kIntr : WsaError::kOk;
 }
 
 }  // namespace millrace

@@ -24,7 +24,9 @@ struct PollEntry {
 ///
 /// @param[in,out] entries  the answers are written into them; sockets stay referenced by the caller
 /// @param deadline_ns      clock time; 0: one turn, no waiting
-/// @return entries with an answer, 0: the deadline passed
-uint32_t poll(Stack& stack, std::span<PollEntry> entries, uint64_t deadline_ns);
+/// @param[out] n_answered  entries with an answer, 0: the deadline passed
+/// @errors kIntr: WSPCancelBlockingCall
+WsaError poll(Stack& stack, std::span<PollEntry> entries, uint64_t deadline_ns,
+              uint32_t& n_answered);
 
 }  // namespace millrace

@@ -20,7 +20,7 @@ Outcome Socket::receive(const ReceiveCall& call) {
   if (receives_.empty() && can_take()) {
     BufferCursor to(call.buffers);
     const Outcome outcome = take(to, call.flags, call.from);
-    if (is_overlapped) complete_now(call.tell, outcome);
+    complete_now(call.tell, outcome);
     return outcome;
   }
   if (must_not_wait) return {WsaError::kWouldBlock};
@@ -39,12 +39,6 @@ Outcome Socket::peek_blocking(const ReceiveCall& call) {
   if (error != WsaError::kOk) return {error};
   BufferCursor to(call.buffers);
   return take(to, call.flags, call.from);
-}
-
-// Success completes, too; an error that is returned has no completion (contract: C2 C4).
-void Socket::complete_now(const Overlapped& tell, const Outcome& outcome) {
-  if (outcome.error != WsaError::kOk) return;
-  stack_.post({tell.overlapped, tell.event, outcome});
 }
 
 }  // namespace millrace

@@ -72,12 +72,6 @@ struct FromAddress {
   INT* length = nullptr;
 };
 
-/// How the caller wants to hear of the end. Neither: the call is nonoverlapped (contract: B4).
-struct Overlapped {
-  WSAOVERLAPPED* overlapped = nullptr;
-  HANDLE event = nullptr;
-};
-
 struct Request {
   static constexpr size_t kInline = 4;
 

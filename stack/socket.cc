@@ -77,10 +77,6 @@ void Socket::notify() noexcept {
   for (WaitLink* link = waiters_; link != nullptr; link = link->next) link->waiter->notify();
 }
 
-bool Socket::block(Waiter& waiter, uint64_t deadline_ns) noexcept {
-  return stack_.wait(waiter, deadline_ns);
-}
-
 uint64_t Socket::deadline_after(uint32_t timeout_ms) const noexcept {
   return timeout_ms == 0 ? kNoDeadline : stack_.now_ns() + uint64_t{timeout_ms} * 1'000'000;
 }
@@ -109,10 +105,12 @@ Outcome Socket::wait_for(RequestQueue& queue, Request& request, uint32_t timeout
   queue.push(request);
   const uint64_t deadline = deadline_after(timeout_ms);
   while (!request.is_done) {
-    if (block(waiter, deadline) || request.is_done) continue;
+    const WaitEnd end = block(waiter, deadline);
+    if (end == WaitEnd::kReady || request.is_done) continue;
     queue.remove(request);
+    // What went before the end counts: nothing is lost, and the stream stays whole.
     if (request.bytes != 0) return {WsaError::kOk, request.bytes, 0};
-    return {WsaError::kTimedOut};
+    return {end == WaitEnd::kCancelled ? WsaError::kIntr : WsaError::kTimedOut};
   }
   return request.outcome;
 }
@@ -128,8 +126,35 @@ void Socket::finish(RequestQueue& queue, Request& request, WsaError error) noexc
     request.waiter->notify();
     return;
   }
-  stack_.post({request.tell.overlapped, request.tell.event, request.outcome});
+  stack_.post({request.tell, request.outcome, this});
   stack_.free_request(request);
+}
+
+void Socket::complete_now(const Overlapped& tell, const Outcome& outcome) {
+  if (tell.overlapped == nullptr || outcome.error != WsaError::kOk) return;
+  stack_.post({tell, outcome, this});
+}
+
+void Socket::cancel_requests_of(uint32_t thread) noexcept {
+  for (RequestQueue* queue : {&receives_, &sends_}) {
+    for (Request* request = queue->front(); request != nullptr;) {
+      Request* const next = request->next;
+      if (request->waiter == nullptr && request->tell.owner == thread) {
+        request->tell.routine = nullptr;  // it has nowhere to run (winsock-rules 142)
+        finish(*queue, *request, WsaError::kOperationAborted);
+      }
+      request = next;
+    }
+  }
+}
+
+bool Socket::has_routine(const WSAOVERLAPPED& overlapped) const noexcept {
+  for (const RequestQueue* queue : {&receives_, &sends_}) {
+    for (const Request* request = queue->front(); request != nullptr; request = request->next) {
+      if (request->tell.overlapped == &overlapped) return request->tell.routine != nullptr;
+    }
+  }
+  return false;
 }
 
 void Socket::finish_all(RequestQueue& queue, WsaError error) noexcept {

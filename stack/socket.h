@@ -115,6 +115,10 @@ class Socket {
 
   /// The turn's last word: completes what was filled, credits the window, wakes who waits.
   virtual void settle() noexcept;
+  /// The thread exits: the requests that it started end with kOperationAborted.
+  void cancel_requests_of(uint32_t thread) noexcept;
+  /// True while an overlapped request with this WSAOVERLAPPED and a completion routine is queued.
+  bool has_routine(const WSAOVERLAPPED& overlapped) const noexcept;
   /// The moment to try what failed for lack of memory.
   virtual void retry() noexcept {}
 
@@ -133,8 +137,10 @@ class Socket {
   virtual bool linger(uint64_t /*deadline_ns*/) { return true; }
 
   bool claim(Endpoint& endpoint, WsaError& error);
-  /// Blocks until the waiter is notified or the time is over. @return false: timed out
-  bool block(Waiter& waiter, uint64_t deadline_ns) noexcept;
+  /// Blocks until the waiter is notified, the time is over, or the call is cancelled.
+  WaitEnd block(Waiter& waiter, uint64_t deadline_ns) noexcept {
+    return stack_.block(waiter, deadline_ns);
+  }
   uint64_t deadline_after(uint32_t timeout_ms) const noexcept;
   /// Blocks until ready() holds, the socket is closed, or the deadline passes.
   template <typename Ready>
@@ -148,6 +154,8 @@ class Socket {
   /// Takes the request off its queue and tells its caller.
   void finish(RequestQueue& queue, Request& request, WsaError error) noexcept;
   void finish_all(RequestQueue& queue, WsaError error) noexcept;
+  /// An operation that was done at once completes as well; one that failed does not (C2, C4).
+  void complete_now(const Overlapped& tell, const Outcome& outcome);
   void notify() noexcept;
 
   Stack& stack_;
@@ -166,7 +174,6 @@ class Socket {
  private:
   friend class Stack;
   Outcome peek_blocking(const ReceiveCall& call);
-  void complete_now(const Overlapped& tell, const Outcome& outcome);
 
   uint32_t n_refs_ = 1;
   bool is_dirty_ = false;
@@ -178,11 +185,12 @@ WsaError Socket::block_until(uint64_t deadline_ns, Ready ready) {
   Waiter waiter;
   WaitLink link{&waiter, nullptr};
   add_waiter(link);
-  bool in_time = true;
-  while (!is_closed_ && !ready() && in_time) in_time = block(waiter, deadline_ns);
+  WaitEnd end = WaitEnd::kReady;
+  while (!is_closed_ && !ready() && end == WaitEnd::kReady) end = block(waiter, deadline_ns);
   remove_waiter(link);
   if (is_closed_) return WsaError::kIntr;
-  return in_time || ready() ? WsaError::kOk : WsaError::kTimedOut;
+  if (end == WaitEnd::kReady || ready()) return WsaError::kOk;
+  return end == WaitEnd::kCancelled ? WsaError::kIntr : WsaError::kTimedOut;
 }
 
 /// A socket address of the family's size, and back. Returns false when the caller's buffer is short.

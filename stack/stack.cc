@@ -2,10 +2,8 @@
 #include "stack/stack.h"
 
 #include <rte_random.h>
-#include <time.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "dpdk_io/pool.h"
 #include "dpdk_io/port.h"
@@ -87,6 +85,7 @@ Stack::~Stack() {
 
 void Stack::end_calls() noexcept {
   lock_.lock();
+  application = {};  // what is pending ends without a signal, without a routine (winsock-rules 6)
   for (Slot& slot : slots_) {
     if (slot.socket == nullptr) continue;
     slot.socket->reset();
@@ -94,8 +93,7 @@ void Stack::end_calls() noexcept {
     slot.socket = nullptr;
   }
   while (n_guards_ != 0) lock_.give_way();
-  // What was pending ends without a signal (winsock-rules 6).
-  for (const Completion& completion : posted_) completion.show([](HANDLE) {});
+  for (const Completion& completion : posted_) completion.show(application);
   posted_.clear();
   lock_.unlock();
 }
@@ -188,87 +186,15 @@ void Stack::settle_dirty() noexcept {
   dirty_.clear();
 }
 
+void Stack::cancel_requests_of(uint32_t thread) noexcept {
+  for (const Slot& slot : slots_) {
+    if (slot.socket != nullptr) slot.socket->cancel_requests_of(thread);
+  }
+}
+
 void Stack::retry_later(Socket& socket) {
   socket.ref();
   retry_.push_back(&socket);
-}
-
-// ---- waiting ----
-
-bool Stack::wait(Waiter& waiter, uint64_t deadline_ns) noexcept {
-  while (!waiter.is_ready && (deadline_ns == kNoDeadline || now_ns() < deadline_ns)) {
-    if (leader_ == nullptr) {
-      lead(waiter, deadline_ns);
-    } else {
-      follow(waiter, deadline_ns);
-    }
-  }
-  // Somebody has to go on turning; a promoted follower that leaves passes the role on, too.
-  if (leader_ == nullptr && followers_ != nullptr) followers_->wake.release();
-  const bool was_ready = waiter.is_ready;
-  waiter.is_ready = false;
-  return was_ready;
-}
-
-void Stack::lead(Waiter& waiter, uint64_t deadline_ns) noexcept {
-  leader_ = &waiter;
-  uint64_t idle_since_ns = last_turn_ns_;
-  while (!waiter.is_ready && last_turn_ns_ < deadline_ns) {
-    const bool moved = turn();
-    if (has_posted()) {
-      show_posted();
-      lock_.lock();
-    } else if (lock_.is_wanted()) {
-      lock_.give_way();
-    }
-    if (moved) {
-      idle_since_ns = last_turn_ns_;
-    } else if (config_.stack.idle == IdlePolicy::kSleep) {
-      idle(idle_since_ns);
-    }
-  }
-  leader_ = nullptr;
-}
-
-// idle = "sleep": after spin_us without a frame, let the core go for as long as a timer allows.
-void Stack::idle(uint64_t& idle_since_ns) noexcept {
-  if (last_turn_ns_ - idle_since_ns < uint64_t{config_.stack.spin_us} * 1000) return;
-  constexpr timespec kNap{0, 50'000};
-  lock_.unlock();
-  nanosleep(&kNap, nullptr);
-  lock_.lock();
-}
-
-void Stack::follow(Waiter& waiter, uint64_t deadline_ns) noexcept {
-  Waiter** link = &followers_;
-  while (*link != nullptr) link = &(*link)->next_follower;
-  *link = &waiter;
-  waiter.next_follower = nullptr;
-  waiter.is_asleep = true;
-  const uint64_t now = now_ns();
-  lock_.unlock();
-  if (deadline_ns == kNoDeadline) {
-    waiter.wake.acquire();
-  } else {
-    const auto left = std::chrono::nanoseconds(deadline_ns > now ? deadline_ns - now : 0);
-    (void)waiter.wake.try_acquire_for(left);
-  }
-  lock_.lock();
-  waiter.is_asleep = false;
-  for (link = &followers_; *link != &waiter; link = &(*link)->next_follower) {
-  }
-  *link = waiter.next_follower;
-}
-
-void Stack::show_posted() noexcept {
-  thread_local std::vector<Completion> showing;  // keeps its memory from one turn to the next
-  std::vector<Completion> mine;
-  mine.swap(showing);
-  mine.swap(posted_);
-  lock_.unlock();
-  for (const Completion& completion : mine) completion.show(signal_event);
-  mine.clear();
-  showing.swap(mine);
 }
 
 // ---- sockets ----

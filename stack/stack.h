@@ -8,6 +8,7 @@
 // here: whoever waits turns (wait()), and a Keeper turns when nobody did for a millisecond.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -16,6 +17,7 @@
 
 #include "dpdk_io/clock.h"
 #include "stack/address.h"
+#include "stack/application.h"
 #include "stack/completion.h"
 #include "stack/config.h"
 #include "stack/counters.h"
@@ -60,7 +62,18 @@ class Stack {
   void flush() noexcept;
   /// Blocks until the waiter is notified; turns the Stack, or sleeps while another thread does.
   /// The lock is released meanwhile. @return false when the deadline (clock ns) passed first
+  /// A poke ends it, too.
   bool wait(Waiter& waiter, uint64_t deadline_ns) noexcept;
+  /// The same for a blocking call: runs the thread's APCs and its blocking hook meanwhile, and ends
+  /// when WSPCancelBlockingCall says so (winsock-rules 36, 203, 204).
+  WaitEnd block(Waiter& waiter, uint64_t deadline_ns) noexcept;
+  /// Blocks until the operation's completion was shown. @errors kIntr: cancelled
+  WsaError wait_until_shown(const WSAOVERLAPPED& overlapped) noexcept;
+  /// Cancels what the thread is blocked in; if that is nothing, what any thread is blocked in
+  /// (contract: E3). @return how many calls
+  uint32_t cancel_blocked(uint32_t thread) noexcept;
+  /// The thread exits: what it started ends with kOperationAborted (contract: B21).
+  void cancel_requests_of(uint32_t thread) noexcept;
   /// Ends every socket, and waits until the calls blocked in them have left. No new ones may come.
   void end_calls() noexcept;
   /// Turns until closed connections have sent all they had: a program that sends, closes and cleans
@@ -91,10 +104,7 @@ class Stack {
 
   Request* new_request();
   void free_request(Request& request) noexcept;
-  void post(const Completion& completion) {
-    ++counters.completions;
-    posted_.push_back(completion);
-  }
+  void post(const Completion& completion);
   /// Settle this socket before the turn ends (Socket::settle). Each at most once per turn.
   void mark_dirty(Socket& socket);
   /// Try again at the next fast timer: the socket found no memory, and no packet will wake it.
@@ -102,7 +112,7 @@ class Stack {
   bool has_posted() const noexcept { return !posted_.empty(); }
   /// True while a waiting thread turns the Stack.
   bool is_led() const noexcept { return leader_ != nullptr; }
-  void (*signal_event)(HANDLE) = [](HANDLE) {};  ///< set once, before the first request
+  Application application;  ///< set once, before the first request
 
   StackLock& lock() noexcept { return lock_; }
   const Config& config() const noexcept { return config_; }
@@ -117,9 +127,17 @@ class Stack {
     uint32_t generation = 1;
   };
 
+  /// A thread in wait_until_shown().
+  struct ResultWatch {
+    const WSAOVERLAPPED* overlapped;
+    Waiter* waiter;
+    ResultWatch* next;
+  };
+
   void lead(Waiter& waiter, uint64_t deadline_ns) noexcept;
   void follow(Waiter& waiter, uint64_t deadline_ns) noexcept;
   void idle(uint64_t& idle_since_ns) noexcept;
+  bool wait_with_hook(Waiter& waiter, uint64_t deadline_ns, const BlockingHook& hook) noexcept;
   void show_posted() noexcept;
   void settle_dirty() noexcept;
   void run_timers(uint64_t now) noexcept;
@@ -144,6 +162,9 @@ class Stack {
   uint32_t n_guards_ = 0;  ///< calls inside, blocked ones too
   Waiter* leader_ = nullptr;
   Waiter* followers_ = nullptr;
+  Waiter* blocked_ = nullptr;  ///< in block()
+  ResultWatch* watches_ = nullptr;
+  std::atomic<uint32_t> n_showing_{0};  ///< threads that show completions just now
   uint64_t last_turn_ns_ = 0;
   uint64_t next_timer_ns_ = 0;
   uint64_t next_slow_ns_ = 0;

@@ -28,9 +28,7 @@ Outcome TcpSocket::send(const SendCall& call) {
     sent = write(from);
     if (sent != 0) tcp_output(pcb_);
     if (from.at_end()) {
-      if (call.tell.overlapped != nullptr) {
-        stack_.post({call.tell.overlapped, call.tell.event, {WsaError::kOk, sent, 0}});
-      }
+      complete_now(call.tell, {WsaError::kOk, sent, 0});
       return {WsaError::kOk, sent, 0};
     }
   }

@@ -183,7 +183,7 @@ Outcome UdpSocket::send(const SendCall& call) {
   pbuf_free(p);
   if (error != WsaError::kOk) return {error};
   const Outcome outcome{WsaError::kOk, static_cast<uint32_t>(bytes), 0};
-  if (call.tell.overlapped != nullptr) stack_.post({call.tell.overlapped, call.tell.event, outcome});
+  complete_now(call.tell, outcome);
   return outcome;
 }
 

@@ -3,9 +3,11 @@
 //
 // Of all threads that wait on a Stack, one leads: it turns the Stack. The others sleep until the
 // leader finds their socket changed, or until the leader leaves and one of them takes its place. A
-// Waiter lives on the stack of the blocked thread; everything but `wake` is guarded by the Stack's lock.
+// Waiter lives on the stack of the blocked thread; everything but `wake` and `is_poked` is guarded by
+// the Stack's lock.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <semaphore>
 
@@ -20,8 +22,21 @@ class Waiter {
     if (is_asleep) wake.release();
   }
 
+  /// Called by anyone, without the lock: come out of the wait and look around.
+  void poke() noexcept {
+    is_poked.store(true, std::memory_order_release);
+    wake.release();
+  }
+
+  bool has_news() const noexcept { return is_ready || is_poked.load(std::memory_order_acquire); }
+
   bool is_ready = false;
   bool is_asleep = false;
+  bool is_cancelled = false;  ///< by WSPCancelBlockingCall
+  std::atomic<bool> is_poked{false};
+  uint32_t thread = 0;
+  Waiter* next_blocked = nullptr;
+  Waiter* outer = nullptr;  ///< the same thread's wait in which an APC runs that waits again
   Waiter* next_follower = nullptr;
   std::counting_semaphore<> wake{0};
 };
@@ -31,6 +46,9 @@ struct WaitLink {
   Waiter* waiter = nullptr;
   WaitLink* next = nullptr;
 };
+
+/// How a blocked call came to its end.
+enum class WaitEnd : uint8_t { kReady, kTimedOut, kCancelled };
 
 inline constexpr uint64_t kNoDeadline = UINT64_MAX;
 

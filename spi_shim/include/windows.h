@@ -3,7 +3,7 @@
 // values, wait results, completion packets.
 //
 // Invariant: no clash with any system header, and nothing that is declared here lacks a definition.
-// There are no Win32 functions: a program that needs Sleep or CreateThread uses C++'s own.
+// Of the Win32 functions there is SleepEx: a program that needs CreateThread uses C++'s own.
 #ifndef MILLRACE_WINDOWS_H_
 #define MILLRACE_WINDOWS_H_
 
@@ -36,5 +36,14 @@ using LPOVERLAPPED_ENTRY = OVERLAPPED_ENTRY*;
 constexpr WORD MAKEWORD(BYTE low, BYTE high) { return static_cast<WORD>(low | (high << 8)); }
 constexpr BYTE LOBYTE(WORD word) { return static_cast<BYTE>(word & 0xFF); }
 constexpr BYTE HIBYTE(WORD word) { return static_cast<BYTE>(word >> 8); }
+
+extern "C" {
+
+/// SleepEx lets time pass; when alertable, completion routines of this thread run here.
+///
+/// @param[in] dwMilliseconds  INFINITE waits for ever, 0 runs what is queued already
+/// @return 0 after the time, WAIT_IO_COMPLETION after routines ran
+DWORD SleepEx(DWORD dwMilliseconds, BOOL bAlertable) noexcept;
+}
 
 #endif  // MILLRACE_WINDOWS_H_

@@ -455,7 +455,6 @@ TEST_F(Spi_NotThere, SaysSo) {
   QOS qos{};
   expect_not_supported("AsyncSelect",
                        [&](INT* e) { return t.lpWSPAsyncSelect(s, nullptr, 0, 0, e); });
-  expect_not_supported("CancelBlockingCall", [&](INT* e) { return t.lpWSPCancelBlockingCall(e); });
   expect_not_supported("DuplicateSocket",
                        [&](INT* e) { return t.lpWSPDuplicateSocket(s, 1, &info, e); });
   expect_not_supported("EnumNetworkEvents",

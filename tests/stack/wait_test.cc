@@ -217,12 +217,12 @@ TEST_F(Wait_Test, CompletionsAreShownOutsideTheLock) {
   WSAOVERLAPPED overlapped{};
   {
     const Stack::Guard guard(stack_);
-    stack_.signal_event = [](HANDLE) {
+    stack_.application.signal_event = [](HANDLE) {
       const Stack::Guard from_the_application(*inside);  // would not return under the lock
       ++n_shown;
     };
     mark_pending(overlapped);
-    stack_.post({&overlapped, &overlapped, {WsaError::kOk, 5, 0}});
+    stack_.post({{.overlapped = &overlapped, .event = &overlapped}, {WsaError::kOk, 5, 0}});
     EXPECT_TRUE(is_pending(overlapped));
   }
   EXPECT_EQ(n_shown, 1);

@@ -67,7 +67,7 @@ void Posted::on_event(HANDLE posted) {
 
 App::App(StackTest& world, Transport transport, uint8_t family) : world_(world) {
   const Stack::Guard guard(world.stack());
-  world.stack().signal_event = Posted::on_event;
+  world.stack().application.signal_event = Posted::on_event;
   socket_ = world.stack().open(transport, family);
   handle_ = world.stack().insert(*socket_);
   socket_->options.is_nonblocking = true;

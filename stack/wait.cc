@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A Stack's waiting: who turns it, who sleeps, and how a blocked call is woken, cancelled, or lent to
+// an APC meanwhile. See wait.h.
+#include <sched.h>
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "stack/stack.h"
+
+namespace millrace {
+
+bool Stack::wait(Waiter& waiter, uint64_t deadline_ns) noexcept {
+  while (!waiter.has_news() && (deadline_ns == kNoDeadline || now_ns() < deadline_ns)) {
+    if (leader_ == nullptr) {
+      lead(waiter, deadline_ns);
+    } else {
+      follow(waiter, deadline_ns);
+    }
+  }
+  // Somebody has to go on turning; a promoted follower that leaves passes the role on, too.
+  if (leader_ == nullptr && followers_ != nullptr) followers_->wake.release();
+  const bool was_ready = waiter.is_ready;
+  waiter.is_ready = false;
+  return was_ready;
+}
+
+void Stack::lead(Waiter& waiter, uint64_t deadline_ns) noexcept {
+  leader_ = &waiter;
+  uint64_t idle_since_ns = last_turn_ns_;
+  while (!waiter.has_news() && last_turn_ns_ < deadline_ns) {
+    const bool moved = turn();
+    if (has_posted()) {
+      show_posted();
+      lock_.lock();
+    } else if (lock_.is_wanted()) {
+      lock_.give_way();
+    }
+    if (moved) {
+      idle_since_ns = last_turn_ns_;
+    } else if (config_.stack.idle == IdlePolicy::kSleep) {
+      idle(idle_since_ns);
+    }
+  }
+  leader_ = nullptr;
+}
+
+// idle = "sleep": after spin_us without a frame, let the core go for as long as a timer allows.
+void Stack::idle(uint64_t& idle_since_ns) noexcept {
+  if (last_turn_ns_ - idle_since_ns < uint64_t{config_.stack.spin_us} * 1000) return;
+  constexpr timespec kNap{0, 50'000};
+  lock_.unlock();
+  nanosleep(&kNap, nullptr);
+  lock_.lock();
+}
+
+void Stack::follow(Waiter& waiter, uint64_t deadline_ns) noexcept {
+  Waiter** link = &followers_;
+  while (*link != nullptr) link = &(*link)->next_follower;
+  *link = &waiter;
+  waiter.next_follower = nullptr;
+  waiter.is_asleep = true;
+  const uint64_t now = now_ns();
+  lock_.unlock();
+  if (deadline_ns == kNoDeadline) {
+    waiter.wake.acquire();
+  } else {
+    const auto left = std::chrono::nanoseconds(deadline_ns > now ? deadline_ns - now : 0);
+    (void)waiter.wake.try_acquire_for(left);
+  }
+  lock_.lock();
+  waiter.is_asleep = false;
+  for (link = &followers_; *link != &waiter; link = &(*link)->next_follower) {
+  }
+  *link = waiter.next_follower;
+}
+
+// A completion routine may wait inside the wait in which it runs, so this may be entered again by
+// the same thread; each wait has a Waiter of its own.
+WaitEnd Stack::block(Waiter& waiter, uint64_t deadline_ns) noexcept {
+  BlockingHook hook;
+  if (application.blocking_hook != nullptr) {
+    lock_.unlock();
+    hook = application.blocking_hook();
+    lock_.lock();
+  }
+  waiter.thread = application.thread();
+  waiter.next_blocked = blocked_;
+  blocked_ = &waiter;
+  application.begin_wait(waiter);
+  WaitEnd end = WaitEnd::kTimedOut;
+  for (;;) {
+    const bool is_ready = hook.call == nullptr ? wait(waiter, deadline_ns)
+                                               : wait_with_hook(waiter, deadline_ns, hook);
+    if (waiter.is_cancelled) {
+      end = WaitEnd::kCancelled;
+    } else if (is_ready) {
+      end = WaitEnd::kReady;
+    } else if (waiter.is_poked.exchange(false)) {
+      lock_.unlock();
+      application.run_apcs();
+      lock_.lock();
+      continue;
+    }
+    break;
+  }
+  application.end_wait(waiter);
+  Waiter** link = &blocked_;
+  while (*link != &waiter) link = &(*link)->next_blocked;
+  *link = waiter.next_blocked;
+  return end;
+}
+
+// The hook runs between slices of the wait, and ends it by returning FALSE (winsock-rules 204).
+bool Stack::wait_with_hook(Waiter& waiter, uint64_t deadline_ns,
+                           const BlockingHook& hook) noexcept {
+  constexpr uint64_t kSliceNs = 100'000;
+  for (;;) {
+    const uint64_t slice_end = std::min(deadline_ns, now_ns() + kSliceNs);
+    if (wait(waiter, slice_end)) return true;
+    if (waiter.has_news() || now_ns() >= deadline_ns) return false;
+    lock_.unlock();
+    const bool goes_on = hook.call(hook.context) != FALSE;
+    lock_.lock();
+    waiter.is_cancelled |= !goes_on;
+    if (waiter.is_cancelled) return false;
+  }
+}
+
+uint32_t Stack::cancel_blocked(uint32_t thread) noexcept {
+  const auto cancel = [this](auto concerns) {
+    uint32_t n = 0;
+    for (Waiter* waiter = blocked_; waiter != nullptr; waiter = waiter->next_blocked) {
+      if (!concerns(*waiter)) continue;
+      waiter->is_cancelled = true;
+      waiter->notify();
+      ++n;
+    }
+    return n;
+  };
+  const uint32_t own = cancel([thread](const Waiter& waiter) { return waiter.thread == thread; });
+  return own != 0 ? own : cancel([](const Waiter&) { return true; });
+}
+
+// ---- completions ----
+
+void Stack::post(const Completion& completion) {
+  ++counters.completions;
+  posted_.push_back(completion);
+  for (const ResultWatch* watch = watches_; watch != nullptr; watch = watch->next) {
+    if (watch->overlapped == completion.tell.overlapped) watch->waiter->notify();
+  }
+}
+
+void Stack::show_posted() noexcept {
+  thread_local std::vector<Completion> showing;  // keeps its memory from one turn to the next
+  std::vector<Completion> mine;
+  mine.swap(showing);
+  mine.swap(posted_);
+  const Application shown_to = application;
+  n_showing_.fetch_add(1, std::memory_order_relaxed);  // under the lock: nobody misses it
+  lock_.unlock();
+  for (const Completion& completion : mine) completion.show(shown_to);
+  n_showing_.fetch_sub(1, std::memory_order_release);
+  mine.clear();
+  showing.swap(mine);
+}
+
+// Posted under the lock, shown after it: between the two there is nothing to sleep for.
+WsaError Stack::wait_until_shown(const WSAOVERLAPPED& overlapped) noexcept {
+  Waiter waiter;
+  ResultWatch watch{&overlapped, &waiter, watches_};
+  watches_ = &watch;
+  WsaError error = WsaError::kOk;
+  while (error == WsaError::kOk && is_pending(overlapped)) {
+    if (has_posted()) {
+      show_posted();
+      lock_.lock();
+    } else if (n_showing_.load(std::memory_order_acquire) != 0) {
+      lock_.give_way();
+    } else if (block(waiter, kNoDeadline) == WaitEnd::kCancelled) {
+      error = WsaError::kIntr;
+    }
+  }
+  ResultWatch** link = &watches_;
+  while (*link != &watch) link = &(*link)->next;
+  *link = watch.next;
+  return error;
+}
+
+}  // namespace millrace
