@@ -11,11 +11,10 @@
 namespace millrace {
 
 WsaError TcpSocket::send_refusal() const noexcept {
-  if (state_ == State::kEnded) {
-    return end_error_ == WsaError::kOk ? WsaError::kConnAborted : end_error_;
-  }
-  if (state_ != State::kConnected) return WsaError::kNotConn;
-  return send_is_shut_ ? WsaError::kShutdown : WsaError::kOk;
+  if (state_ == State::kEnded && end_error_ != WsaError::kOk) return end_error_;
+  if (state_ != State::kConnected && state_ != State::kEnded) return WsaError::kNotConn;
+  if (send_is_shut_) return WsaError::kShutdown;
+  return state_ == State::kEnded ? WsaError::kConnAborted : WsaError::kOk;
 }
 
 Outcome TcpSocket::send(const SendCall& call) {

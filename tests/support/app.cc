@@ -193,7 +193,7 @@ Posted& App::post_receive(const std::vector<size_t>& rooms, uint32_t flags) {
     from = {reinterpret_cast<WS_sockaddr*>(&posted.from), &posted.from_length};
   }
   const Stack::Guard guard(world_.stack());
-  finish(posted, socket_->receive({wsabufs, flags, from, {&posted.overlapped, &posted}}));
+  finish(posted, socket_->receive({wsabufs, flags, from, tell_of(posted)}));
   // contract: B8, the array is the caller's again.
   std::fill(wsabufs.begin(), wsabufs.end(), WSABUF{0xffffffff, nullptr});
   return posted;
@@ -204,9 +204,13 @@ Posted& App::post_send(const Bytes& bytes) {
   posted.buffers = {bytes};
   std::vector<WSABUF> wsabufs = wsabufs_of(posted.buffers);
   const Stack::Guard guard(world_.stack());
-  finish(posted, socket_->send({wsabufs, 0, std::nullopt, {&posted.overlapped, &posted}}));
+  finish(posted, socket_->send({wsabufs, 0, std::nullopt, tell_of(posted)}));
   std::fill(wsabufs.begin(), wsabufs.end(), WSABUF{0xffffffff, nullptr});
   return posted;
+}
+
+Overlapped App::tell_of(Posted& posted) const {
+  return {.overlapped = &posted.overlapped, .event = &posted, .owner = owner};
 }
 
 void App::finish(Posted& posted, const Outcome& outcome) {

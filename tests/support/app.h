@@ -88,6 +88,9 @@ class App {
   Posted& post_receive(size_t room) { return post_receive(std::vector<size_t>{room}); }
   Posted& post_send(const Bytes& bytes);
 
+  /// The thread that overlapped calls are posted in the name of.
+  uint32_t owner = 0;
+
   /// Applies what the test changed in options().
   void apply_options();
   SocketOptions& options() { return socket_->options; }
@@ -95,6 +98,7 @@ class App {
 
  private:
   App(StackTest& world, Socket& accepted);
+  Overlapped tell_of(Posted& posted) const;
   void finish(Posted& posted, const Outcome& outcome);
 
   StackTest& world_;
