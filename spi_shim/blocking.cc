@@ -6,6 +6,7 @@
 #include "spi_shim/blocking.h"
 
 #include "spi_shim/catalog.h"
+#include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
 #include "spi_shim/startup.h"
 #include "spi_shim/threads.h"
@@ -26,12 +27,12 @@ BOOL CALLBACK run_hook(DWORD_PTR) {
 int WSPAPI wsp_cancel_blocking_call(LPINT lpErrno) noexcept {
   Stack* const stack = running_stack();
   if (stack == nullptr) {
-    *lpErrno = WSANOTINITIALISED;
+    tell(lpErrno, WSANOTINITIALISED);
     return SOCKET_ERROR;
   }
   const Stack::Guard guard(*stack);
   if (stack->cancel_blocked(this_thread()) != 0) return 0;
-  *lpErrno = WSAEINVAL;  // nothing blocks (winsock-rules 203)
+  tell(lpErrno, WSAEINVAL);  // nothing blocks (winsock-rules 203)
   return SOCKET_ERROR;
 }
 

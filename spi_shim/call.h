@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "spi_shim/handles.h"
+#include "spi_shim/probe.h"
 #include "spi_shim/startup.h"
 #include "stack/socket.h"
 
@@ -26,7 +27,7 @@ class Call {
     guard_.emplace(*stack);
     socket_ = stack->find(inner);
     if (socket_ == nullptr) {
-      *error_ = WSAENOTSOCK;
+      tell(error_, WSAENOTSOCK);
       return;
     }
     socket_->ref();
@@ -41,7 +42,7 @@ class Call {
   Socket& socket() const noexcept { return *socket_; }
 
   int fail(WsaError error) const noexcept {
-    *error_ = static_cast<INT>(error);
+    tell(error_, static_cast<INT>(error));
     return SOCKET_ERROR;
   }
   int done(WsaError error) const noexcept { return error == WsaError::kOk ? 0 : fail(error); }

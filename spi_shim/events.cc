@@ -7,6 +7,7 @@
 #include <span>
 #include <thread>
 
+#include "spi_shim/probe.h"
 #include "spi_shim/startup.h"
 #include "spi_shim/threads.h"
 #include "spi_shim/upcalls.h"
@@ -78,7 +79,8 @@ BOOL WSAAPI WSAResetEvent(WSAEVENT hEvent) noexcept { return event_reset(hEvent)
 
 DWORD WSAAPI WSAWaitForMultipleEvents(DWORD cEvents, const WSAEVENT* lphEvents, BOOL fWaitAll,
                                       DWORD dwTimeout, BOOL fAlertable) noexcept {
-  if (cEvents == 0 || cEvents > WSA_MAXIMUM_WAIT_EVENTS || lphEvents == nullptr) {
+  if (cEvents == 0 || cEvents > WSA_MAXIMUM_WAIT_EVENTS || running_stack() == nullptr ||
+      !can_read(lphEvents, cEvents * sizeof *lphEvents)) {
     return WSA_WAIT_FAILED;
   }
   const std::span events(lphEvents, cEvents);

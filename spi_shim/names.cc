@@ -19,6 +19,7 @@
 
 #include "millrace/winsock_codes.h"
 #include "spi_shim/catalog.h"
+#include "spi_shim/probe.h"
 
 namespace millrace {
 namespace {
@@ -47,12 +48,12 @@ class Text {
 };
 
 INT fail(WsaError error, LPINT lpErrno) {
-  *lpErrno = static_cast<INT>(error);
+  tell(lpErrno, static_cast<INT>(error));
   return SOCKET_ERROR;
 }
 
 bool is_ours(const WSAPROTOCOL_INFOW* info) {
-  return info == nullptr || catalog_entry(info->dwCatalogEntryId) != nullptr;
+  return info == nullptr || (can_read(info) && catalog_entry(info->dwCatalogEntryId) != nullptr);
 }
 
 // --- Writing -------------------------------------------------------------------------------------
@@ -89,7 +90,7 @@ Text text_of(const WS_sockaddr_in6& a) {
 // The caller's bytes as an address of the family they name; they need not be aligned.
 std::optional<Text> text_of(const WS_sockaddr* address, std::size_t length_bytes) {
   ADDRESS_FAMILY family = WS_AF_UNSPEC;
-  if (address == nullptr || length_bytes < sizeof family) return std::nullopt;
+  if (length_bytes < sizeof family || !can_read(address, length_bytes)) return std::nullopt;
   std::memcpy(&family, address, sizeof family);
   if (family == WS_AF_INET && length_bytes >= sizeof(WS_sockaddr_in)) {
     WS_sockaddr_in a;
@@ -233,13 +234,18 @@ INT wsp_address_to_string(LPSOCKADDR lpsaAddress, DWORD dwAddressLength,
   if (lpdwAddressStringLength == nullptr || !is_ours(lpProtocolInfo)) {
     return fail(WsaError::kInval, lpErrno);
   }
+  if (!can_write(lpdwAddressStringLength) ||
+      (lpsaAddress != nullptr && !can_read(lpsaAddress, dwAddressLength))) {
+    return fail(WsaError::kFault, lpErrno);
+  }
   const auto text = text_of(lpsaAddress, dwAddressLength);
   if (!text) return fail(WsaError::kInval, lpErrno);
 
   const std::string_view ascii = text->view();
   const DWORD room = *lpdwAddressStringLength;
   *lpdwAddressStringLength = static_cast<DWORD>(ascii.size() + 1);
-  if (lpszAddressString == nullptr || room < *lpdwAddressStringLength) {
+  if (room < *lpdwAddressStringLength ||
+      !can_write(lpszAddressString, *lpdwAddressStringLength * sizeof(WCHAR))) {
     return fail(WsaError::kFault, lpErrno);
   }
   *std::copy(ascii.begin(), ascii.end(), lpszAddressString) = 0;
@@ -249,7 +255,10 @@ INT wsp_address_to_string(LPSOCKADDR lpsaAddress, DWORD dwAddressLength,
 INT wsp_string_to_address(LPWSTR AddressString, INT AddressFamily,
                           LPWSAPROTOCOL_INFOW lpProtocolInfo, LPSOCKADDR lpAddress,
                           LPINT lpAddressLength, LPINT lpErrno) noexcept {
-  if (lpAddress == nullptr || lpAddressLength == nullptr) return fail(WsaError::kFault, lpErrno);
+  if (!can_write(lpAddressLength) || lpAddress == nullptr || *lpAddressLength < 0 ||
+      !can_write(lpAddress, static_cast<size_t>(*lpAddressLength))) {
+    return fail(WsaError::kFault, lpErrno);
+  }
   if (AddressString == nullptr || !is_ours(lpProtocolInfo)) return fail(WsaError::kInval, lpErrno);
 
   const auto text = ascii_of(AddressString);

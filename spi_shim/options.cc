@@ -99,7 +99,9 @@ int WSPAPI wsp_set_sock_opt(SOCKET s, int level, int optname, const CHAR* optval
                             LPINT lpErrno) noexcept {
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
-  if (optval == nullptr || optlen < 1) return call.fail(WsaError::kFault);
+  if (optlen < 1 || !can_read(optval, static_cast<size_t>(optlen))) {
+    return call.fail(WsaError::kFault);
+  }
   Socket& socket = call.socket();
   if (is_linger(level, optname)) {
     WS_linger linger;
@@ -126,7 +128,9 @@ int WSPAPI wsp_get_sock_opt(SOCKET s, int level, int optname, CHAR* optval, LPIN
                             LPINT lpErrno) noexcept {
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
-  if (optval == nullptr || optlen == nullptr || *optlen < 1) return call.fail(WsaError::kFault);
+  if (!can_write(optlen) || *optlen < 1 || !can_write(optval, static_cast<size_t>(*optlen))) {
+    return call.fail(WsaError::kFault);
+  }
   const Socket& socket = call.socket();
   if (is_linger(level, optname)) {
     const WS_linger linger{socket.options.linger, socket.options.linger_s};
@@ -153,12 +157,14 @@ int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD 
                      LPINT lpErrno) noexcept {
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
-  if (lpcbBytesReturned == nullptr) return call.fail(WsaError::kFault);
+  if (!can_write(lpcbBytesReturned)) return call.fail(WsaError::kFault);
   *lpcbBytesReturned = 0;
   switch (dwIoControlCode) {
     case WS_FIONBIO: {
       WS_u_long on;
-      if (lpvInBuffer == nullptr || cbInBuffer < sizeof on) return call.fail(WsaError::kFault);
+      if (cbInBuffer < sizeof on || !can_read(lpvInBuffer, sizeof on)) {
+        return call.fail(WsaError::kFault);
+      }
       std::memcpy(&on, lpvInBuffer, sizeof on);
       call.socket().options.is_nonblocking = on != 0;
       return 0;
@@ -166,7 +172,9 @@ int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD 
     case WS_FIONREAD: {
       const auto n = static_cast<WS_u_long>(
           std::min<uint64_t>(call.socket().readable_bytes(), UINT32_MAX));
-      if (lpvOutBuffer == nullptr || cbOutBuffer < sizeof n) return call.fail(WsaError::kFault);
+      if (cbOutBuffer < sizeof n || !can_write(lpvOutBuffer, sizeof n)) {
+        return call.fail(WsaError::kFault);
+      }
       std::memcpy(lpvOutBuffer, &n, sizeof n);
       *lpcbBytesReturned = sizeof n;
       return 0;

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "spi_shim/names.h"
+#include "spi_shim/probe.h"
 #include "spi_shim/startup.h"
 
 namespace millrace {
@@ -19,8 +20,8 @@ struct NotThere;
 template <typename Result, typename... Arguments>
 struct NotThere<Result (*)(Arguments...)> {
   static Result call(Arguments... arguments) noexcept {
-    *std::get<sizeof...(Arguments) - 1>(std::tuple(arguments...)) =
-        running_stack() == nullptr ? WSANOTINITIALISED : WSAEOPNOTSUPP;
+    tell(std::get<sizeof...(Arguments) - 1>(std::tuple(arguments...)),
+         running_stack() == nullptr ? WSANOTINITIALISED : WSAEOPNOTSUPP);
     if constexpr (std::is_same_v<Result, SOCKET>) return INVALID_SOCKET;
     return static_cast<Result>(SOCKET_ERROR);
   }
@@ -32,7 +33,7 @@ void refuse(Procedure& entry) noexcept {
 }
 
 BOOL WSPAPI no_qos(SOCKET, LPWSABUF, LPQOS, LPINT lpErrno) noexcept {
-  *lpErrno = running_stack() == nullptr ? WSANOTINITIALISED : WSAEOPNOTSUPP;
+  tell(lpErrno, running_stack() == nullptr ? WSANOTINITIALISED : WSAEOPNOTSUPP);
   return FALSE;
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The procedures that tell how things stand: WSPGetOverlappedResult and WSPSelect.
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 #include "spi_shim/call.h"
+#include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
 #include "stack/poll.h"
 
@@ -19,7 +21,7 @@ BOOL WSPAPI wsp_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped, LP
       call.fail(error);
       return FALSE;
     };
-    if (lpOverlapped == nullptr || lpcbTransfer == nullptr || lpdwFlags == nullptr) {
+    if (!can_write(lpOverlapped) || !can_write(lpcbTransfer) || !can_write(lpdwFlags)) {
       return refuse(WsaError::kFault);
     }
     Stack& stack = call.socket().stack();
@@ -35,14 +37,14 @@ BOOL WSPAPI wsp_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped, LP
     }
   }
   if (is_pending(*lpOverlapped)) {
-    *lpErrno = WSA_IO_INCOMPLETE;
+    tell(lpErrno, WSA_IO_INCOMPLETE);
     return FALSE;
   }
   const Outcome outcome = outcome_of(*lpOverlapped);
   *lpcbTransfer = outcome.bytes;  // on failure, too, as Windows does (winsock-rules 77)
   *lpdwFlags = outcome.flags;
   if (outcome.error == WsaError::kOk) return TRUE;
-  *lpErrno = static_cast<INT>(outcome.error);
+  tell(lpErrno, static_cast<INT>(outcome.error));
   return FALSE;
 }
 
@@ -51,6 +53,15 @@ class SelectSets {
  public:
   SelectSets(WS_fd_set* reads, WS_fd_set* writes, WS_fd_set* exceptions)
       : sets_{reads, writes, exceptions} {}
+
+  /// Each is in memory, as far as its count reaches.
+  bool are_there() const noexcept {
+    return std::all_of(std::begin(sets_), std::end(sets_), [](WS_fd_set* set) {
+      constexpr size_t kHead = offsetof(WS_fd_set, fd_array);
+      return set == nullptr || (can_write(set, kHead) &&
+                                can_write(set, kHead + set->fd_count * sizeof(SOCKET)));
+    });
+  }
 
   UINT count() const noexcept {
     UINT n = 0;
@@ -116,12 +127,13 @@ class SelectSets {
 int WSPAPI wsp_select(int, WS_fd_set* readfds, WS_fd_set* writefds, WS_fd_set* exceptfds,
                       const PTIMEVAL timeout, LPINT lpErrno) noexcept {
   const auto fail = [&](INT error) {
-    *lpErrno = error;
+    tell(lpErrno, error);
     return SOCKET_ERROR;
   };
   Stack* const stack = stack_for_call(lpErrno);
   if (stack == nullptr) return SOCKET_ERROR;
   SelectSets sets(readfds, writefds, exceptfds);
+  if (!sets.are_there() || (timeout != nullptr && !can_read(timeout))) return fail(WSAEFAULT);
   if (sets.count() == 0) return fail(WSAEINVAL);
   if (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)) return fail(WSAEINVAL);
 

@@ -2,10 +2,12 @@
 // The procedures of a socket's life: made, named, connected, accepted, shut down, closed.
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "spi_shim/call.h"
 #include "spi_shim/catalog.h"
+#include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
 
 namespace millrace {
@@ -13,11 +15,13 @@ namespace millrace {
 std::optional<Endpoint> endpoint_from(const WS_sockaddr* name, int length, uint8_t family,
                                       WsaError& error) noexcept {
   const int needed = family == 4 ? sizeof(WS_sockaddr_in) : sizeof(WS_sockaddr_in6);
-  if (name == nullptr || length < needed) {
+  if (length < needed || !can_read(name, static_cast<size_t>(needed))) {
     error = WsaError::kFault;
     return std::nullopt;
   }
-  if (name->sa_family != (family == 4 ? WS_AF_INET : WS_AF_INET6)) {
+  ADDRESS_FAMILY named;
+  std::memcpy(&named, name, sizeof named);  // the caller's bytes need not be aligned
+  if (named != (family == 4 ? WS_AF_INET : WS_AF_INET6)) {
     error = WsaError::kAfNoSupport;
     return std::nullopt;
   }
@@ -40,7 +44,7 @@ std::optional<Endpoint> endpoint_from(const WS_sockaddr* name, int length, uint8
 namespace {
 
 SOCKET fail(INT error, LPINT lpErrno) noexcept {
-  *lpErrno = error;
+  tell(lpErrno, error);
   return INVALID_SOCKET;
 }
 
@@ -66,6 +70,7 @@ SOCKET WSPAPI wsp_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpP
                          DWORD dwFlags, LPINT lpErrno) noexcept {
   Stack* const stack = stack_for_call(lpErrno);
   if (stack == nullptr) return INVALID_SOCKET;
+  if (lpProtocolInfo != nullptr && !can_read(lpProtocolInfo)) return fail(WSAEFAULT, lpErrno);
   const auto [entry, error] = catalog_find(af, type, protocol, lpProtocolInfo);
   if (entry == nullptr) return fail(static_cast<INT>(error), lpErrno);
   const auto transport = entry->iProtocol == WS_IPPROTO_TCP ? Transport::kTcp : Transport::kUdp;
@@ -108,7 +113,10 @@ SOCKET WSPAPI wsp_accept(SOCKET s, WS_sockaddr* addr, LPINT addrlen, LPCONDITION
     if (addr != nullptr && addrlen != nullptr) {
       const INT needed =
           call.socket().family() == 4 ? sizeof(WS_sockaddr_in) : sizeof(WS_sockaddr_in6);
-      if (*addrlen < needed) return fail(WSAEFAULT, lpErrno);
+      if (!can_write(addrlen) || *addrlen < needed ||
+          !can_write(addr, static_cast<size_t>(needed))) {
+        return fail(WSAEFAULT, lpErrno);
+      }
     }
     WsaError error = WsaError::kOk;
     Socket* const accepted = call.socket().accept(error);
@@ -121,6 +129,13 @@ SOCKET WSPAPI wsp_accept(SOCKET s, WS_sockaddr* addr, LPINT addrlen, LPCONDITION
   return publish_or_close(*stack, inner, catalog_entry, lpErrno);
 }
 
+bool names_nobody(const WS_sockaddr* name, int length) noexcept {
+  ADDRESS_FAMILY family;
+  if (length < static_cast<int>(sizeof family) || !can_read(name, sizeof family)) return false;
+  std::memcpy(&family, name, sizeof family);
+  return family == WS_AF_UNSPEC;
+}
+
 int WSPAPI wsp_connect(SOCKET s, const WS_sockaddr* name, int namelen, LPWSABUF, LPWSABUF, LPQOS,
                        LPQOS, LPINT lpErrno) noexcept {
   const Call call(s, lpErrno);
@@ -128,8 +143,7 @@ int WSPAPI wsp_connect(SOCKET s, const WS_sockaddr* name, int namelen, LPWSABUF,
   Socket& socket = call.socket();
   WsaError error = WsaError::kOk;
   // AF_UNSPEC takes a datagram socket's peer away (winsock-rules 113).
-  if (socket.transport() == Transport::kUdp && name != nullptr &&
-      namelen >= static_cast<int>(sizeof name->sa_family) && name->sa_family == WS_AF_UNSPEC) {
+  if (socket.transport() == Transport::kUdp && names_nobody(name, namelen)) {
     return call.done(socket.connect({IpAddress::any(socket.family()), 0}));
   }
   const auto endpoint = endpoint_from(name, namelen, socket.family(), error);
@@ -155,7 +169,10 @@ int WSPAPI wsp_close_socket(SOCKET s, LPINT lpErrno) noexcept {
 
 int name_of(const Call& call, const std::optional<Endpoint>& endpoint, WsaError missing,
             WS_sockaddr* name, LPINT namelen) noexcept {
-  if (name == nullptr || namelen == nullptr) return call.fail(WsaError::kFault);
+  if (!can_write(namelen) ||
+      !can_write(name, static_cast<size_t>(std::clamp<INT>(*namelen, 1, sizeof(WS_sockaddr_in6))))) {
+    return call.fail(WsaError::kFault);
+  }
   if (!endpoint) return call.fail(missing);
   return store_endpoint(*endpoint, name, namelen) ? 0 : call.fail(WsaError::kFault);
 }

@@ -12,6 +12,7 @@
 #include "dpdk_io/startup_error.h"
 #include "millrace/counters.h"
 #include "spi_shim/blocking.h"
+#include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
 #include "spi_shim/routines.h"
 #include "spi_shim/threads.h"
@@ -67,13 +68,30 @@ int bring_up(Started& state) noexcept {
   }
 }
 
+/// One more user of the provider; the first one brings it up. @return what WSPStartup is to report
+int add_start(Started& state, WORD version, const WSPUPCALLTABLE& table) noexcept {
+  const unsigned wanted = LOBYTE(version) * 256u + HIBYTE(version);
+  if (wanted < LOBYTE(kVersion) * 256u + HIBYTE(kVersion)) return WSAVERNOTSUPPORTED;
+  const WSPUPCALLTABLE none{};
+  const bool brings_own = std::memcmp(&table, &none, sizeof none) == 0;
+  state.upcalls = brings_own ? own_upcalls() : table;
+  if (state.count != 0) {
+    const Stack::Guard lock(state.runtime->stack());
+    state.runtime->stack().application = application();  // the latest table's (winsock-rules 4)
+  } else if (const int error = bring_up(state); error != 0) {
+    return error;
+  }
+  ++state.count;
+  return 0;
+}
+
 }  // namespace
 
 Stack* running_stack() noexcept { return started().stack.load(std::memory_order_relaxed); }
 
 Stack* stack_for_call(LPINT lpErrno) noexcept {
   Stack* const stack = is_in_hook() ? nullptr : running_stack();
-  if (stack == nullptr) *lpErrno = is_in_hook() ? WSAEINPROGRESS : WSANOTINITIALISED;
+  if (stack == nullptr) tell(lpErrno, is_in_hook() ? WSAEINPROGRESS : WSANOTINITIALISED);
   return stack;
 }
 
@@ -90,18 +108,19 @@ const WSPUPCALLTABLE& upcalls() noexcept { return started().upcalls; }
 
 int wsp_cleanup(LPINT lpErrno) noexcept {
   if (is_in_hook()) {
-    *lpErrno = WSAEINPROGRESS;
+    tell(lpErrno, WSAEINPROGRESS);
     return SOCKET_ERROR;
   }
   Started& state = started();
   const std::lock_guard guard(state.mutex);
   if (state.count == 0) {
-    *lpErrno = WSANOTINITIALISED;
+    tell(lpErrno, WSANOTINITIALISED);
     return SOCKET_ERROR;
   }
   if (--state.count == 0) {
     state.stack = nullptr;
     state.runtime.reset();
+    leave_faults_alone();
   }
   return 0;
 }
@@ -113,21 +132,14 @@ using namespace millrace;
 extern "C" int WSPAPI WSPStartup(WORD wVersionRequested, LPWSPDATA lpWSPData, LPWSAPROTOCOL_INFOW,
                                  WSPUPCALLTABLE UpcallTable,
                                  LPWSPPROC_TABLE lpProcTable) noexcept {
-  if (lpWSPData == nullptr || lpProcTable == nullptr) return WSAEFAULT;
-  const unsigned wanted = LOBYTE(wVersionRequested) * 256u + HIBYTE(wVersionRequested);
-  if (wanted < LOBYTE(kVersion) * 256u + HIBYTE(kVersion)) return WSAVERNOTSUPPORTED;
   Started& state = started();
   const std::lock_guard guard(state.mutex);
-  const WSPUPCALLTABLE none{};
-  const bool brings_own = std::memcmp(&UpcallTable, &none, sizeof none) == 0;
-  state.upcalls = brings_own ? own_upcalls() : UpcallTable;
-  if (state.count != 0) {
-    const Stack::Guard lock(state.runtime->stack());
-    state.runtime->stack().application = application();  // the latest table's (winsock-rules 4)
-  } else {
-    if (const int error = bring_up(state); error != 0) return error;
-  }
-  ++state.count;
+  if (state.count == 0) watch_for_faults();
+  const int error = can_write(lpWSPData) && can_write(lpProcTable)
+                        ? add_start(state, wVersionRequested, UpcallTable)
+                        : WSAEFAULT;
+  if (state.count == 0) leave_faults_alone();
+  if (error != 0) return error;
   *lpWSPData = {};
   lpWSPData->wVersion = kVersion;
   lpWSPData->wHighVersion = kVersion;

@@ -15,6 +15,7 @@ struct OverlappedArguments {
   LPWSAOVERLAPPED overlapped;
   LPWSAOVERLAPPED_COMPLETION_ROUTINE routine;
   LPWSATHREADID thread;
+  bool is_there = overlapped == nullptr || can_write(overlapped);
 };
 
 /// What they ask for. On a socket made without WSA_FLAG_OVERLAPPED they are ignored (contract: B5);
@@ -27,6 +28,7 @@ Overlapped overlapped_of(const Socket& socket, const OverlappedArguments& argume
   tell.overlapped = arguments.overlapped;
   tell.routine = arguments.routine;
   tell.owner = this_thread();
+  if (!arguments.is_there) return tell;
   if (arguments.routine != nullptr) {
     tell.thread = thread.value_or(WSATHREADID{});
   } else {
@@ -42,6 +44,7 @@ std::optional<WSATHREADID> thread_of(const OverlappedArguments& arguments) noexc
   if (arguments.overlapped == nullptr || arguments.routine == nullptr) return std::nullopt;
   WSATHREADID thread{};
   if (arguments.thread != nullptr) {
+    if (!can_read(arguments.thread)) return std::nullopt;
     thread = *arguments.thread;
     return !are_own(upcalls()) || is_thread(thread) ? std::optional(thread) : std::nullopt;
   }
@@ -49,22 +52,43 @@ std::optional<WSATHREADID> thread_of(const OverlappedArguments& arguments) noexc
   return is_own ? std::optional(thread) : std::nullopt;
 }
 
+/// An overlapped call has its WSAOVERLAPPED, and its routine a thread.
+bool is_usable(const OverlappedArguments& arguments, const Overlapped& tell,
+               const std::optional<WSATHREADID>& thread) noexcept {
+  return tell.overlapped == nullptr ||
+         (arguments.is_there && (arguments.routine == nullptr || thread.has_value()));
+}
+
 // hEvent is nonsignalled from the start of the operation (winsock-rules 41); before the lock, since
 // the event is the application's.
 void reset_event(const OverlappedArguments& arguments) noexcept {
-  if (arguments.overlapped == nullptr || arguments.routine != nullptr) return;
+  if (arguments.overlapped == nullptr || !arguments.is_there || arguments.routine != nullptr) return;
   if (arguments.overlapped->hEvent == nullptr) return;
   INT ignored;
   const auto event = reinterpret_cast<ULONG_PTR>(arguments.overlapped->hEvent) & ~kSuppressPort;
   upcalls().lpWPUResetEvent(reinterpret_cast<HANDLE>(event), &ignored);
 }
 
-bool are_bad(LPWSABUF buffers, DWORD count) noexcept {
-  if (buffers == nullptr) return count != 0;
+/// The array and what it names are in memory: to be written, or to be read (contract: E6).
+template <typename Probe>
+bool are_there(LPWSABUF buffers, DWORD count, Probe can_use) noexcept {
+  if (!can_read(buffers, count * sizeof(WSABUF))) return false;
   for (DWORD i = 0; i < count; ++i) {
-    if (buffers[i].buf == nullptr && buffers[i].len != 0) return true;
+    if (!can_use(buffers[i].buf, buffers[i].len)) return false;
   }
-  return false;
+  return true;
+}
+
+/// A count may be missing only where the WSAOVERLAPPED will have it (rule 24).
+bool can_report(LPDWORD bytes, const Overlapped& tell) noexcept {
+  return bytes == nullptr ? tell.overlapped != nullptr : can_write(bytes);
+}
+
+bool can_say_from(const FromAddress& from) noexcept {
+  if (from.address == nullptr) return true;
+  return can_write(from.length) &&
+         (*from.length <= 0 || can_write(static_cast<void*>(from.address),
+                                         static_cast<size_t>(*from.length)));
 }
 
 /// Writes the results of a call that is done; a pending or failed one leaves them alone (C5).
@@ -83,10 +107,10 @@ int receive(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberO
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
   const Overlapped tell = overlapped_of(call.socket(), arguments, thread);
-  if (are_bad(lpBuffers, dwBufferCount) || lpFlags == nullptr ||
-      (lpNumberOfBytesRecvd == nullptr && tell.overlapped == nullptr) ||
-      (from.address != nullptr && from.length == nullptr) ||
-      (tell.routine != nullptr && !thread.has_value())) {
+  const auto can_fill = [](char* to, size_t n) { return can_write(static_cast<void*>(to), n); };
+  if (!are_there(lpBuffers, dwBufferCount, can_fill) || !can_write(lpFlags) ||
+      !can_report(lpNumberOfBytesRecvd, tell) || !can_say_from(from) ||
+      !is_usable(arguments, tell, thread)) {
     return call.fail(WsaError::kFault);
   }
   const Outcome outcome = call.socket().receive({{lpBuffers, dwBufferCount}, *lpFlags, from, tell});
@@ -101,9 +125,11 @@ int send(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberOfBy
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
   const Overlapped tell = overlapped_of(call.socket(), arguments, thread);
-  if (are_bad(lpBuffers, dwBufferCount) ||
-      (lpNumberOfBytesSent == nullptr && tell.overlapped == nullptr) ||
-      (tell.routine != nullptr && !thread.has_value())) {
+  const auto can_take = [](const char* from, size_t n) {
+    return can_read(static_cast<const void*>(from), n);
+  };
+  if (!are_there(lpBuffers, dwBufferCount, can_take) || !can_report(lpNumberOfBytesSent, tell) ||
+      !is_usable(arguments, tell, thread)) {
     return call.fail(WsaError::kFault);
   }
   SendCall request{{lpBuffers, dwBufferCount}, dwFlags, std::nullopt, tell};

@@ -132,7 +132,7 @@ uint32_t Stack::cancel_blocked(uint32_t thread) noexcept {
   const auto cancel = [this](auto concerns) {
     uint32_t n = 0;
     for (Waiter* waiter = blocked_; waiter != nullptr; waiter = waiter->next_blocked) {
-      if (!concerns(*waiter)) continue;
+      if (waiter->is_cancelled || !concerns(*waiter)) continue;
       waiter->is_cancelled = true;
       waiter->notify();
       ++n;
