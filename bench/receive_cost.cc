@@ -4,7 +4,12 @@
 //
 // Client and server are two sockets of this process on the embedded loopback, whose frames pass
 // through a DPDK ring port. Each side sends, the other receives: in a ping-pong the acknowledgement
-// rides on the answer, so one receive is one frame. usage: receive_cost tcp|udp ROUNDS
+// rides on the answer, so one receive is one frame.
+//
+// usage: receive_cost tcp|udp ROUNDS [blocking|at-once|event|routine]
+//   blocking  WSPRecv waits for the frame           at-once  it has arrived already
+//   event     WSPRecv is pending when it arrives, WSPGetOverlappedResult waits for the end
+//   routine   the same, a completion routine runs in SleepEx
 #include <arpa/inet.h>
 
 #include <cstdio>
@@ -12,6 +17,7 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "windows.h"
 #include "ws2spi.h"
 
 namespace {
@@ -35,7 +41,8 @@ WS_sockaddr_in at(uint16_t port) {
 }
 
 SOCKET make(int type) {
-  const SOCKET s = spi.lpWSPSocket(WS_AF_INET, type, 0, nullptr, 0, 0, &error);
+  const SOCKET s =
+      spi.lpWSPSocket(WS_AF_INET, type, 0, nullptr, 0, WSA_FLAG_OVERLAPPED, &error);
   check(s != INVALID_SOCKET, "WSPSocket");
   return s;
 }
@@ -72,13 +79,73 @@ void receive_on(SOCKET s) {
         "WSPRecv");
 }
 
+/// Turns until the frame is in the socket's inbox.
+void let_arrive(SOCKET s) {
+  WS_fd_set set{1, {s}};
+  check(spi.lpWSPSelect(0, &set, nullptr, nullptr, nullptr, &error) == 1, "WSPSelect");
+}
+
+// The receive that is pending while a frame is under way; there is one at a time.
+char pending_bytes[kBytes];
+WSAOVERLAPPED pending;
+DWORD pending_result;
+
+void CALLBACK on_done(DWORD, DWORD n, LPWSAOVERLAPPED, DWORD) { pending_result = n; }
+
+void post(SOCKET s, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine) {
+  WSABUF buffer{kBytes, pending_bytes};
+  DWORD flags = 0;
+  pending_result = 0;
+  check(spi.lpWSPRecv(s, &buffer, 1, nullptr, &flags, &pending, routine, nullptr, &error) != 0 &&
+            error == WSA_IO_PENDING,
+        "WSPRecv");
+}
+
+void await_result(SOCKET s) {
+  DWORD flags = 0;
+  check(spi.lpWSPGetOverlappedResult(s, &pending, &pending_result, TRUE, &flags, &error) &&
+            pending_result == kBytes,
+        "WSPGetOverlappedResult");
+}
+
+void await_routine(SOCKET) {
+  check(SleepEx(INFINITE, TRUE) == WAIT_IO_COMPLETION && pending_result == kBytes, "SleepEx");
+}
+
+/// What a receiver does before the frame is sent, and after.
+struct Kind {
+  const char* name;
+  void (*before)(SOCKET s);
+  void (*after)(SOCKET s);
+};
+
+constexpr auto kNothing = [](SOCKET) {};
+const Kind kKinds[] = {
+    {"blocking", kNothing, receive_on},
+    {"at-once", kNothing,
+     [](SOCKET s) {
+       let_arrive(s);
+       receive_on(s);
+     }},
+    {"event", [](SOCKET s) { post(s, nullptr); }, await_result},
+    {"routine", [](SOCKET s) { post(s, on_done); }, await_routine},
+};
+
+const Kind* find_kind(const char* name) {
+  for (const Kind& kind : kKinds) {
+    if (std::strcmp(kind.name, name) == 0) return &kind;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool is_udp = argc == 3 && std::strcmp(argv[1], "udp") == 0;
-  const int rounds = argc == 3 ? std::atoi(argv[2]) : 0;
-  if (rounds <= 0 || (!is_udp && std::strcmp(argv[1], "tcp") != 0)) {
-    std::fprintf(stderr, "usage: receive_cost tcp|udp ROUNDS\n");
+  const bool is_udp = argc >= 3 && std::strcmp(argv[1], "udp") == 0;
+  const int rounds = argc >= 3 ? std::atoi(argv[2]) : 0;
+  const Kind* const kind = find_kind(argc == 4 ? argv[3] : "blocking");
+  if (rounds <= 0 || (!is_udp && std::strcmp(argv[1], "tcp") != 0) || kind == nullptr) {
+    std::fprintf(stderr, "usage: receive_cost tcp|udp ROUNDS [blocking|at-once|event|routine]\n");
     return 2;
   }
   WSPDATA data;
@@ -101,10 +168,12 @@ int main(int argc, char** argv) {
     }
   }
   for (int i = 0; i < rounds; ++i) {
+    kind->before(server);
     send_on(client);
-    receive_on(server);
+    kind->after(server);
+    kind->before(client);
     send_on(server);
-    receive_on(client);
+    kind->after(client);
   }
   spi.lpWSPCleanup(&error);
 }

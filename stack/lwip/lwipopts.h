@@ -126,7 +126,7 @@ extern unsigned int millrace_tcp_max_rtx;
 #define LWIP_HOOK_IP4_ROUTE_SRC(source, destination) millrace_route4(source, destination)
 #define LWIP_HOOK_IP6_ROUTE(source, destination) millrace_route6(source, destination)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
-  millrace_tcp_in((struct tcp_pcb*)(pcb), hdr, optlen, opt1len, opt2)
+  millrace_tcp_in((struct tcp_pcb*)(pcb), hdr, optlen, opt1len, opt2, p)
 #ifdef NDEBUG
 #define LWIP_NOASSERT 1
 #endif

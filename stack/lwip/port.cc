@@ -75,6 +75,36 @@ void tame_options(uint8_t* option, size_t length, bool syn) {
   }
 }
 
+// RFC 9293 3.10.7.4, RFC 6191: a client that comes back from the same port, with numbers above the
+// old ones, need not wait for the end of TIME_WAIT. lwIP would reset it.
+bool begins_anew(const tcp_pcb& pcb, const tcp_hdr& header) {
+  return (TCPH_FLAGS(&header) & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
+         TCP_SEQ_GT(header.seqno, pcb.rcv_nxt);
+}
+
+void end_time_wait(tcp_pcb& pcb) {
+  // Its socket may not have noticed yet that all is over.
+  if (pcb.callback_arg != nullptr && pcb.errf != nullptr) pcb.errf(pcb.callback_arg, ERR_CLSD);
+  tcp_abort(&pcb);  // in TIME_WAIT: frees it, without a word to anyone
+}
+
+// The segment as it was before lwIP looked at it, once more. Its checksum has been verified, and its
+// header was turned to host order in place.
+void input_again(tcp_hdr& header, pbuf* p) {
+  header.src = lwip_htons(header.src);
+  header.dest = lwip_htons(header.dest);
+  header.seqno = lwip_htonl(header.seqno);
+  header.ackno = lwip_htonl(header.ackno);
+  header.wnd = lwip_htons(header.wnd);
+  netif* const from = ip_current_input_netif();
+  if (pbuf_add_header_force(p, TCPH_HDRLEN_BYTES(&header)) != 0) return;
+  const uint16_t flags = from->chksum_flags;
+  from->chksum_flags = static_cast<uint16_t>(flags & ~NETIF_CHECKSUM_CHECK_TCP);
+  pbuf_ref(p);  // one for tcp_input, one for our caller
+  tcp_input(p, from);
+  from->chksum_flags = flags;
+}
+
 }  // namespace
 
 netif* route_to(const ip_addr_t& source, const ip_addr_t& destination) noexcept {
@@ -198,7 +228,12 @@ netif* millrace_route6(const ip6_addr_t*, const ip6_addr_t* destination) {
 }
 
 err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t opt1_len,
-                      uint8_t* opt2) {
+                      uint8_t* opt2, pbuf* p) {
+  if (pcb->state == TIME_WAIT && millrace::begins_anew(*pcb, *header)) {
+    millrace::end_time_wait(*pcb);
+    millrace::input_again(*header, p);
+    return ERR_ABRT;  // p has been seen to
+  }
   if (opt_len == 0) return ERR_OK;
   if (opt1_len < opt_len && opt2 != nullptr) {
     ++engine.counters->rx_split_options;

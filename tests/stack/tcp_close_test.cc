@@ -96,6 +96,50 @@ TEST_P(Tcp_Fin, InTimeWaitARepeatedFinIsAcknowledgedAgain) {
   flow->expect(tcp().ack(2).seq(2));
 }
 
+// RFC 9293 3.10.7.4, RFC 6191
+TEST_P(Tcp_Fin, InTimeWaitThePeerMayConnectAgainFromTheSamePort) {
+  app->close();
+  flow->expect(tcp().fin().seq(1).ack(1));
+  flow->send(tcp().fin().seq(1).ack(2));
+  flow->expect(tcp().ack(2).seq(2));
+  Flow again(*this, family(), 40000, 80);
+  again.begin_at(10'000);  // the first one began at 0xfffffff0
+  again.connect();
+  again.send(tcp().ack().data("it is me again"));
+  run();
+  const auto accepted = listener->accept();
+  ASSERT_NE(accepted, nullptr);
+  EXPECT_EQ(accepted->text(), "it is me again");
+}
+
+TEST_P(Tcp_Fin, InTimeWaitANewConnectionMayComeInTheBurstThatEndsTheOldOne) {
+  app->shutdown(SD_SEND);
+  flow->expect(tcp().fin().seq(1).ack(1));
+  Flow again(*this, family(), 40000, 80);
+  again.begin_at(10'000);
+  const Bytes syn = again.frame_of(tcp().syn().seq(0).mss(1460));
+  flow->send(tcp().fin().seq(1).ack(2));
+  peer().send(syn);
+  run();
+  EXPECT_EQ(app->receive().bytes.size(), 0u);
+  EXPECT_EQ(app->receive().error, WsaError::kOk);
+  flow->expect(tcp().ack(2).seq(2));
+  again.expect(tcp().syn().ack(1));
+  again.send(tcp().seq(1).ack());
+  run();
+  EXPECT_NE(listener->accept(), nullptr);
+}
+
+TEST_P(Tcp_Fin, InTimeWaitAnOldSynIsNotANewConnection) {
+  app->close();
+  flow->expect(tcp().fin().seq(1).ack(1));
+  flow->send(tcp().fin().seq(1).ack(2));
+  flow->expect(tcp().ack(2).seq(2));
+  flow->send(tcp().syn().seq(0).mss(1460));
+  run();
+  EXPECT_EQ(listener->accept_error(), WsaError::kWouldBlock);
+}
+
 TEST_P(Tcp_Fin, ReachesAReceiverThatWaits) {
   Posted& receive = app->post_receive(100);
   flow->send(tcp().fin().ack());

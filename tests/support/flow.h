@@ -22,6 +22,8 @@ class Flow {
   Flow(StackTest& world, uint8_t family, uint16_t own_port, uint16_t stack_port,
        Host host = Host::kPeer);
 
+  /// Our first number; before anything is sent.
+  void begin_at(uint32_t isn) { own_isn_ = isn; }
   /// Sends one segment. Left out: seq continues, ack() is what we have seen, the window is ours.
   void send(const Segment& segment);
   /// The frame that send() would put on the wire, for a test that damages it first.
