@@ -8,6 +8,7 @@
 #include <span>
 
 #include "spi_shim/call.h"
+#include "spi_shim/extensions.h"
 #include "spi_shim/procedures.h"
 
 namespace millrace {
@@ -179,6 +180,9 @@ int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD 
       *lpcbBytesReturned = sizeof n;
       return 0;
     }
+    case SIO_GET_EXTENSION_FUNCTION_POINTER:
+      return call.done(get_extension(lpvInBuffer, cbInBuffer, lpvOutBuffer, cbOutBuffer,
+                                     *lpcbBytesReturned));
     default:
       return call.fail(WsaError::kOpNotSupp);
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The procedures that move bytes: WSPRecv, WSPRecvFrom, WSPSend, WSPSendTo.
+// The procedures that move bytes: WSPRecv, WSPRecvFrom, WSPSend, WSPSendTo; and the two that lend
+// them, which are extension functions.
 #include "spi_shim/call.h"
+#include "spi_shim/extensions.h"
 #include "spi_shim/procedures.h"
 #include "spi_shim/threads.h"
 #include "spi_shim/upcalls.h"
@@ -177,6 +179,45 @@ int WSPAPI wsp_send_to(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
 }
 
 }  // namespace
+
+int WSPAPI recv_loan(SOCKET s, LPWSABUF lpBuffers, LPDWORD lpdwBufferCount,
+                     LPDWORD lpNumberOfBytesRecvd, LPDWORD lpFlags, WS_sockaddr* lpFrom,
+                     LPINT lpFromlen, LPWSAOVERLAPPED lpOverlapped,
+                     LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
+                     LPWSATHREADID lpThreadId, LPINT lpErrno) noexcept {
+  const OverlappedArguments arguments{lpOverlapped, lpCompletionRoutine, lpThreadId};
+  const FromAddress from{lpFrom, lpFromlen};
+  reset_event(arguments);
+  const std::optional<WSATHREADID> thread = thread_of(arguments);
+  const Call call(s, lpErrno);
+  if (!call) return SOCKET_ERROR;
+  const Overlapped tell = overlapped_of(call.socket(), arguments, thread);
+  if (!can_write(lpdwBufferCount) || !can_write(lpBuffers, *lpdwBufferCount * sizeof(WSABUF)) ||
+      !can_write(lpFlags) || !can_report(lpNumberOfBytesRecvd, tell) || !can_say_from(from) ||
+      !is_usable(arguments, tell, thread)) {
+    return call.fail(WsaError::kFault);
+  }
+  const std::span array(lpBuffers, *lpdwBufferCount);
+  LoanCursor to(call.socket(), array, tell.overlapped == nullptr ? nullptr : lpdwBufferCount);
+  const Outcome outcome = call.socket().receive({array, *lpFlags, from, tell, &to});
+  if (outcome.error == WsaError::kOk || outcome.error == WsaError::kMsgSize) {
+    *lpdwBufferCount = to.count();
+  }
+  return report(call, outcome, lpNumberOfBytesRecvd, lpFlags);
+}
+
+int WSPAPI return_loan(LPWSABUF lpBuffers, DWORD dwBufferCount, LPINT lpErrno) noexcept {
+  Stack* const stack = stack_for_call(lpErrno);
+  if (stack == nullptr) return SOCKET_ERROR;
+  const Stack::Guard guard(*stack);
+  WsaError error = WsaError::kFault;
+  if (can_write(lpBuffers, dwBufferCount * sizeof(WSABUF))) {
+    error = stack->loans.give_back({lpBuffers, dwBufferCount});
+  }
+  if (error == WsaError::kOk) return 0;
+  tell(lpErrno, static_cast<INT>(error));
+  return SOCKET_ERROR;
+}
 
 void add_transfer_procedures(WSPPROC_TABLE& table) noexcept {
   table.lpWSPRecv = wsp_recv;

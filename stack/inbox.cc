@@ -18,11 +18,8 @@ uint32_t length_of(const pbuf* chain) {
   return sum;
 }
 
-// Parcel metadata travels with the head pbuf: when the head is used up, the next one takes it over.
 pbuf* drop_head(pbuf* head) {
-  pbuf* const rest = head->next;
-  if (rest != nullptr) parcel_of(rest) = parcel_of(head);
-  head->next = nullptr;
+  pbuf* const rest = cut_head(head);
   pbuf_free(head);
   return rest;
 }
@@ -74,12 +71,14 @@ void Inbox::push(pbuf* parcel) noexcept {
   ++parcels_;
 }
 
-uint32_t Inbox::read(BufferCursor& to) noexcept {
+/// Hands parcel after parcel to take(pbuf*& chain), until it leaves something.
+template <typename Take>
+uint32_t Inbox::consume(Take take) noexcept {
   uint32_t total = 0;
-  while (head_ != nullptr && !to.at_end()) {
+  while (head_ != nullptr) {
     pbuf* const next = parcel_of(head_).next;
     const bool was_last = head_ == tail_;
-    total += scatter(head_, to);
+    total += take(head_);
     if (head_ != nullptr) {
       if (was_last) tail_ = head_;  // the head pbuf of the last parcel may have changed
       break;
@@ -90,6 +89,14 @@ uint32_t Inbox::read(BufferCursor& to) noexcept {
   }
   bytes_ -= total;
   return total;
+}
+
+uint32_t Inbox::read(BufferCursor& to) noexcept {
+  return consume([&](pbuf*& parcel) { return scatter(parcel, to); });
+}
+
+uint32_t Inbox::lend(LoanCursor& to) noexcept {
+  return consume([&](pbuf*& parcel) { return millrace::lend(parcel, to); });
 }
 
 uint32_t Inbox::peek(BufferCursor& to) const noexcept {

@@ -42,12 +42,17 @@ class Inbox {
   void push(pbuf* parcel) noexcept;
   /// Stream: fills from as many parcels as fit.
   uint32_t read(BufferCursor& to) noexcept;
+  /// Stream: lends as many mbufs as the array and the caller's account take.
+  uint32_t lend(LoanCursor& to) noexcept;
   uint32_t peek(BufferCursor& to) const noexcept;
   /// Message: takes the first parcel out. @owner the caller
   pbuf* pop() noexcept;
   void clear() noexcept;
 
  private:
+  template <typename Take>
+  uint32_t consume(Take take) noexcept;
+
   pbuf* head_ = nullptr;
   pbuf* tail_ = nullptr;
   uint64_t bytes_ = 0;

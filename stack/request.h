@@ -13,6 +13,7 @@
 
 #include "millrace/winsock_types.h"
 #include "stack/completion.h"
+#include "stack/loan.h"
 #include "stack/wait.h"
 
 namespace millrace {
@@ -77,6 +78,7 @@ struct Request {
 
   Request* next = nullptr;
   BufferCursor cursor;
+  LoanCursor loans;  ///< set: a loaned receive, and cursor is not used
   uint32_t bytes = 0;
   uint32_t flags = 0;
   const FromAddress* from = nullptr;  ///< a blocking call's own, or from_copy
@@ -85,6 +87,8 @@ struct Request {
   Waiter* waiter = nullptr;  ///< of a blocking call
   Outcome outcome;
   bool is_done = false;
+
+  bool is_full() const { return loans.is_set() ? loans.at_end() : cursor.at_end(); }
 
   /// Copies the array, so that the caller's may vanish. @throws std::bad_alloc
   void capture(std::span<const WSABUF> buffers) {

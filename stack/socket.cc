@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace millrace {
@@ -44,10 +45,17 @@ WsaError Socket::close() {
   finish_all(receives_, WsaError::kOperationAborted);
   finish_all(sends_, WsaError::kOperationAborted);
   inbox_.clear();
+  stack_.loans.reclaim(loans);
   if (is_bound_) stack_.unclaim(*this);
   is_bound_ = false;
   notify();
   return WsaError::kOk;
+}
+
+uint32_t Socket::loan_room() const noexcept {
+  if (loans.n_mbufs != 0 && loans.bytes >= options.receive_buffer_bytes) return 0;
+  const uint32_t most = stack_.config().stack.max_loans_per_socket;
+  return std::min(most - std::min(most, loans.n_mbufs), stack_.loans.room());
 }
 
 void Socket::reset() noexcept {
@@ -82,13 +90,17 @@ uint64_t Socket::deadline_after(uint32_t timeout_ms) const noexcept {
 }
 
 Outcome Socket::start(RequestQueue& queue, std::span<const WSABUF> buffers, uint32_t done_bytes,
-                      const FromAddress& from, const Overlapped& tell) {
+                      const FromAddress& from, const Overlapped& tell, const LoanCursor* lent_to) {
   if (queue.size() >= stack_.config().stack.max_requests_per_socket) {
     return {WsaError::kWouldBlock};
   }
   Request& request = *stack_.new_request();
-  request.capture(buffers);
-  request.cursor.skip(done_bytes);
+  if (lent_to != nullptr) {
+    request.loans = *lent_to;
+  } else {
+    request.capture(buffers);
+    request.cursor.skip(done_bytes);
+  }
   request.bytes = done_bytes;
   request.from_copy = from;
   request.from = &request.from_copy;
@@ -126,6 +138,7 @@ void Socket::finish(RequestQueue& queue, Request& request, WsaError error) noexc
     request.waiter->notify();
     return;
   }
+  if (request.loans.is_set()) request.loans.report();
   stack_.post({request.tell, request.outcome, this});
   stack_.free_request(request);
 }

@@ -46,6 +46,7 @@ struct ReceiveCall {
   uint32_t flags = 0;
   FromAddress from;
   Overlapped tell;
+  LoanCursor* loans = nullptr;  ///< lend into this, which has the array of `buffers`; do not copy
 };
 
 struct SendCall {
@@ -111,6 +112,15 @@ class Socket {
   virtual std::optional<Endpoint> peer() const noexcept = 0;
   Stack& stack() const noexcept { return stack_; }
 
+  // ---- loans ----
+
+  /// What the callers of this socket hold; kept by Loans.
+  LoanAccount loans;
+  /// Mbufs that they may still borrow, 0: they hold too much (contract: Z4).
+  uint32_t loan_room() const noexcept;
+  /// They gave back this many bytes.
+  virtual void loans_returned(uint32_t /*bytes*/) noexcept {}
+
   // ---- what the Stack asks ----
 
   /// The turn's last word: completes what was filled, credits the window, wakes who waits.
@@ -131,6 +141,10 @@ class Socket {
   virtual bool can_take() const noexcept = 0;
   /// Answers a receive from what is there; only after can_take().
   virtual Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept = 0;
+  /// The same by lending; kMsgSize and kNoBufs take nothing.
+  virtual Outcome take_loans(LoanCursor& to, const FromAddress& from) noexcept = 0;
+  /// True when nothing can arrive before a caller gives something back.
+  virtual bool is_shut_by_loans() const noexcept { return false; }
   /// Takes the pcb away from lwIP. @param graceful  false: reset
   virtual void release_pcb(bool graceful) noexcept = 0;
   /// SO_LINGER with a time: waits until all is acknowledged. @return false: time ran out
@@ -148,7 +162,7 @@ class Socket {
   /// Queues an overlapped request: kIoPending, or kWouldBlock with too many queued (contract: E10).
   /// @param done_bytes  what a send got rid of already
   Outcome start(RequestQueue& queue, std::span<const WSABUF> buffers, uint32_t done_bytes,
-                const FromAddress& from, const Overlapped& tell);
+                const FromAddress& from, const Overlapped& tell, const LoanCursor* lent_to = nullptr);
   /// Blocks until the request, which lies on the caller's stack, was served in its turn.
   Outcome wait_for(RequestQueue& queue, Request& request, uint32_t timeout_ms) noexcept;
   /// Takes the request off its queue and tells its caller.
@@ -173,6 +187,8 @@ class Socket {
 
  private:
   friend class Stack;
+  WsaError loan_refusal(const ReceiveCall& call) noexcept;
+  Outcome answer(const ReceiveCall& call) noexcept;
   Outcome peek_blocking(const ReceiveCall& call);
 
   uint32_t n_refs_ = 1;

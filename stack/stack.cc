@@ -21,6 +21,7 @@
 #include "stack/netif.h"
 #include "stack/socket.h"
 #include "stack/tcp.h"
+#include "stack/telemetry.h"
 #include "stack/udp.h"
 
 namespace millrace {
@@ -48,7 +49,11 @@ bool lwip_is_initialised = false;
 
 Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
              std::span<const PortQueue> queues)
-    : config_(config), clock_(clock), pool_(pool) {
+    : loans(static_cast<uint32_t>(uint64_t{pool.size()} * config.stack.loans_percent / 100),
+            counters),
+      config_(config),
+      clock_(clock),
+      pool_(pool) {
   if (engine.counters != nullptr) {
     throw StartupError("stack", "this process already has one", "stop it first");
   }
@@ -74,9 +79,11 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   next_timer_ns_ = last_turn_ns_ + kFastTimerNs;
   next_slow_ns_ = last_turn_ns_ + kSlowTimerNs;
   next_second_ns_ = last_turn_ns_ + kSecondNs;
+  telemetry_add(*this);
 }
 
 Stack::~Stack() {
+  telemetry_remove(*this);
   end_calls();
   drain_lwip();
   netifs_.clear();
@@ -226,8 +233,23 @@ SOCKET Stack::insert(Socket& socket) {
   free_slots_.pop_back();
   slots_[index].socket = &socket;
   socket.ref();
-  return uint64_t{slots_[index].generation} << kGenerationShift | uint64_t{index} << kSlotShift |
-         kMark;
+  return handle_of(index);
+}
+
+SOCKET Stack::handle_of(uint64_t slot) const noexcept {
+  return uint64_t{slots_[slot].generation} << kGenerationShift | slot << kSlotShift | kMark;
+}
+
+std::vector<LoanHolder> Stack::loan_holders() const {
+  std::vector<LoanHolder> holders;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].socket == nullptr) continue;
+    const LoanAccount& account = slots_[i].socket->loans;
+    if (account.n_mbufs == 0) continue;
+    const uint64_t age_ns = now_ns() - oldest_since_ns(account);
+    holders.push_back({handle_of(i), account.n_mbufs, account.bytes, age_ns / 1'000'000});
+  }
+  return holders;
 }
 
 Socket* Stack::find(SOCKET handle) const noexcept {

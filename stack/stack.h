@@ -21,6 +21,7 @@
 #include "stack/completion.h"
 #include "stack/config.h"
 #include "stack/counters.h"
+#include "stack/loan.h"
 #include "stack/lock.h"
 #include "stack/request.h"
 #include "stack/wait.h"
@@ -118,7 +119,11 @@ class Stack {
   const Config& config() const noexcept { return config_; }
   uint64_t n_sockets() const noexcept { return n_sockets_; }
 
+  /// The sockets whose callers hold loans, in no order.
+  std::vector<LoanHolder> loan_holders() const;
+
   Counters counters;
+  Loans loans;
 
  private:
   friend class Socket;
@@ -134,6 +139,7 @@ class Stack {
     ResultWatch* next;
   };
 
+  SOCKET handle_of(uint64_t slot) const noexcept;
   void lead(Waiter& waiter, uint64_t deadline_ns) noexcept;
   void follow(Waiter& waiter, uint64_t deadline_ns) noexcept;
   void idle(uint64_t& idle_since_ns) noexcept;

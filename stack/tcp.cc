@@ -237,19 +237,31 @@ err_t TcpSocket::on_receive(void* arg, tcp_pcb*, pbuf* p, err_t) {
 void TcpSocket::deliver(pbuf* p) noexcept {
   while (!receives_.empty()) {
     Request& request = *receives_.front();
-    const uint32_t n = scatter(p, request.cursor);
-    request.bytes += n;
-    to_credit_ += n;
-    stack_.counters.bytes_copied += n;
-    stack_.counters.bytes_delivered += n;
+    fill(request, p);
     is_filling_ = true;
-    if (!request.cursor.at_end()) return;
+    if (p == nullptr && !request.is_full()) return;
     ++stack_.counters.recv_direct;
     is_filling_ = false;
-    finish(receives_, request, WsaError::kOk);
+    const bool holds_too_much = request.loans.is_set() && request.bytes == 0;
+    if (holds_too_much) ++stack_.counters.loans_refused;
+    finish(receives_, request, holds_too_much ? WsaError::kNoBufs : WsaError::kOk);
     if (p == nullptr) return;
   }
   if (p != nullptr) inbox_.push(p);
+}
+
+// What is copied goes back to the window in this turn; what is lent, when it is given back (Z4).
+void TcpSocket::fill(Request& request, pbuf*& p) noexcept {
+  uint32_t n;
+  if (request.loans.is_set()) {
+    n = lend(p, request.loans);
+  } else {
+    n = scatter(p, request.cursor);
+    to_credit_ += n;
+    stack_.counters.bytes_copied += n;
+  }
+  request.bytes += n;
+  stack_.counters.bytes_delivered += n;
 }
 
 void TcpSocket::settle() noexcept {
@@ -326,6 +338,31 @@ Outcome TcpSocket::take(BufferCursor& to, uint32_t flags, const FromAddress&) no
   stack_.counters.bytes_copied += n;
   stack_.counters.bytes_delivered += n;
   return {WsaError::kOk, n, 0};
+}
+
+Outcome TcpSocket::take_loans(LoanCursor& to, const FromAddress&) noexcept {
+  if (inbox_.empty()) return {pcb_ == nullptr ? end_error_ : WsaError::kOk};
+  const uint32_t n = inbox_.lend(to);
+  ++stack_.counters.recv_queued;
+  stack_.counters.bytes_delivered += n;
+  return {WsaError::kOk, n, 0};
+}
+
+bool TcpSocket::is_shut_by_loans() const noexcept {
+  return loans.n_mbufs != 0 && pcb_ != nullptr && RCV_WND_SCALE(pcb_, pcb_->rcv_ann_wnd) == 0;
+}
+
+// A peer that was stopped hears of two segments' room at once: somebody who always holds most of the
+// window never gives back the quarter of it that lwIP would wait for (RFC 9293 3.8.6.2.2).
+void TcpSocket::loans_returned(uint32_t bytes) noexcept {
+  if (pcb_ == nullptr) return;
+  const bool was_stopped = TCP_SEQ_LT(pcb_->rcv_ann_right_edge, pcb_->rcv_nxt + pcb_->mss);
+  credit(bytes);
+  const uint32_t news = pcb_->rcv_nxt + pcb_->rcv_ann_wnd - pcb_->rcv_ann_right_edge;
+  if (was_stopped && news >= 2u * pcb_->mss) {
+    tcp_ack_now(pcb_);
+    tcp_output(pcb_);
+  }
 }
 
 bool TcpSocket::is_readable() const noexcept {

@@ -34,11 +34,14 @@ class TcpSocket final : public Socket {
   std::optional<Endpoint> peer() const noexcept override;
   void settle() noexcept override;
   void retry() noexcept override;
+  void loans_returned(uint32_t bytes) noexcept override;
 
  protected:
   WsaError receive_refusal(const ReceiveCall& call) const noexcept override;
   bool can_take() const noexcept override;
   Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept override;
+  Outcome take_loans(LoanCursor& to, const FromAddress& from) noexcept override;
+  bool is_shut_by_loans() const noexcept override;
   void release_pcb(bool graceful) noexcept override;
   bool linger(uint64_t deadline_ns) override;
 
@@ -60,6 +63,7 @@ class TcpSocket final : public Socket {
   void forget_pcb() noexcept;
   WsaError start_connect(const Endpoint& peer);
   void deliver(pbuf* p) noexcept;
+  void fill(Request& request, pbuf*& p) noexcept;
   void credit(uint32_t bytes) noexcept;
   WsaError send_refusal() const noexcept;
   uint32_t write(BufferCursor& from) noexcept;

@@ -106,16 +106,25 @@ void UdpSocket::on_receive(void* arg, udp_pcb*, pbuf* p, const ip_addr_t* addres
 }
 
 void UdpSocket::deliver(pbuf* p) noexcept {
-  if (!receives_.empty()) {
+  while (!receives_.empty()) {
     Request& request = *receives_.front();
-    const Outcome outcome = fill(p, request.cursor, *request.from);
+    const bool is_loan = request.loans.is_set();
+    const WsaError refusal = is_loan ? misfit(p, request.loans) : WsaError::kOk;
+    if (refusal != WsaError::kOk) {
+      finish(receives_, request, refusal);  // the message is for whoever comes next
+      continue;
+    }
+    const Outcome outcome = is_loan ? lend_message(p, request.loans, *request.from)
+                                    : fill(p, request.cursor, *request.from);
     request.bytes = outcome.bytes;
     ++stack_.counters.recv_direct;
     finish(receives_, request, outcome.error);
     return;
   }
-  const uint64_t counted = std::max<uint64_t>(inbox_.bytes() + p->tot_len,
-                                              (uint64_t{inbox_.parcels()} + 1) * kLeastParcelBytes);
+  // What callers hold on loan fills the socket's buffer as what nobody took yet (contract: Z4).
+  const uint64_t n_parcels = uint64_t{inbox_.parcels()} + loans.n_mbufs + 1;
+  const uint64_t counted = std::max<uint64_t>(inbox_.bytes() + loans.bytes + p->tot_len,
+                                              n_parcels * kLeastParcelBytes);
   if (counted > options.receive_buffer_bytes && !inbox_.empty()) {
     ++stack_.counters.rx_no_socket_room;
     pbuf_free(p);
@@ -133,6 +142,33 @@ Outcome UdpSocket::fill(pbuf* message, BufferCursor& to, const FromAddress& from
   if (message == nullptr) return {WsaError::kOk, n, 0};
   pbuf_free(message);
   return {WsaError::kMsgSize, n, 0};
+}
+
+/// Why a message cannot be lent now: it is lent whole or not at all.
+WsaError UdpSocket::misfit(const pbuf* message, LoanCursor& to) const noexcept {
+  uint32_t n_mbufs = 0;
+  for (const pbuf* p = message; p != nullptr; p = p->next) n_mbufs += p->len != 0;
+  if (n_mbufs > to.room()) {
+    to.need(n_mbufs);
+    return WsaError::kMsgSize;
+  }
+  if (n_mbufs <= loan_room()) return WsaError::kOk;
+  ++stack_.counters.loans_refused;
+  return WsaError::kNoBufs;
+}
+
+/// Only where there is no misfit(). @owner takes the message
+Outcome UdpSocket::lend_message(pbuf* message, LoanCursor& to, const FromAddress& from) noexcept {
+  if (from.address != nullptr) store_endpoint(source_of(parcel_of(message)), from.address, from.length);
+  const uint32_t n = lend(message, to);
+  stack_.counters.bytes_delivered += n;
+  return {WsaError::kOk, n, 0};
+}
+
+Outcome UdpSocket::take_loans(LoanCursor& to, const FromAddress& from) noexcept {
+  if (const WsaError error = misfit(inbox_.front(), to); error != WsaError::kOk) return {error};
+  ++stack_.counters.recv_queued;
+  return lend_message(inbox_.pop(), to, from);
 }
 
 WsaError UdpSocket::receive_refusal(const ReceiveCall& call) const noexcept {

@@ -30,6 +30,7 @@ class UdpSocket final : public Socket {
   WsaError receive_refusal(const ReceiveCall& call) const noexcept override;
   bool can_take() const noexcept override { return !inbox_.empty(); }
   Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept override;
+  Outcome take_loans(LoanCursor& to, const FromAddress& from) noexcept override;
   void release_pcb(bool graceful) noexcept override;
 
  private:
@@ -41,6 +42,8 @@ class UdpSocket final : public Socket {
   WsaError bind_implicitly();
   void deliver(pbuf* p) noexcept;
   Outcome fill(pbuf* message, BufferCursor& to, const FromAddress& from) noexcept;
+  WsaError misfit(const pbuf* message, LoanCursor& to) const noexcept;
+  Outcome lend_message(pbuf* message, LoanCursor& to, const FromAddress& from) noexcept;
   pbuf* gather(std::span<const WSABUF> buffers, uint32_t bytes) noexcept;
   WsaError transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexcept;
 

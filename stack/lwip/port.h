@@ -6,6 +6,7 @@
 //
 //   | rte_mbuf (128) | private area (64)            | headroom | frame ...
 //   |                | pbuf_custom (32) | Parcel 32 |          ^ pbuf.payload moves in here
+//   |                |            or, lent, | Loan 32 |
 //
 // PBUF_RAM pbufs are allocated at the private area too, so mbuf_of() holds for every pbuf that
 // carries payload, received or sent.
@@ -35,10 +36,24 @@ struct Parcel {
   uint32_t zone;         ///< of a link-local source
 };
 
+class Socket;
+
+/// What stands there instead while a caller reads the payload in place (stack/loan.h).
+struct Loan {
+  Socket* owner;
+  pbuf* older;  ///< of the same socket
+  pbuf* newer;
+  uint64_t since_ns;
+};
+
 struct PrivateArea {
   pbuf_custom custom;
-  Parcel parcel;
+  union {
+    Parcel parcel;
+    Loan loan;
+  };
 };
+static_assert(sizeof(Parcel) == 32 && sizeof(Loan) == 32);
 static_assert(sizeof(pbuf_custom) == 32);
 static_assert(sizeof(PrivateArea) <= kPrivateBytes);
 static_assert(offsetof(PrivateArea, custom) == 0);
@@ -47,6 +62,16 @@ static_assert(PBUF_LINK_ENCAPSULATION_HLEN >= kPrivateBytes);
 inline rte_mbuf* mbuf_of(pbuf* p) { return reinterpret_cast<rte_mbuf*>(p) - 1; }
 inline PrivateArea* private_area(rte_mbuf* m) { return reinterpret_cast<PrivateArea*>(m + 1); }
 inline Parcel& parcel_of(pbuf* p) { return reinterpret_cast<PrivateArea*>(p)->parcel; }
+inline Loan& loan_of(pbuf* p) { return reinterpret_cast<PrivateArea*>(p)->loan; }
+
+/// Takes the head off a chain. What the Stack knows of the parcel travels with the head pbuf, so the
+/// next one takes it over. @return the rest, or null
+inline pbuf* cut_head(pbuf* head) {
+  pbuf* const rest = head->next;
+  if (rest != nullptr) parcel_of(rest) = parcel_of(head);
+  head->next = nullptr;
+  return rest;
+}
 
 struct Engine {
   rte_mempool* pool = nullptr;

@@ -65,6 +65,28 @@ void Posted::on_event(HANDLE posted) {
   self.signalled_as = ++n_signalled;
 }
 
+Bytes Lent::bytes() const {
+  Bytes all;
+  for (const WSABUF& buffer : buffers) all.insert(all.end(), buffer.buf, buffer.buf + buffer.len);
+  EXPECT_EQ(all.size(), n_bytes);
+  return all;
+}
+
+std::string Lent::text() const {
+  const Bytes all = bytes();
+  return {all.begin(), all.end()};
+}
+
+WsaError give_back(Stack& stack, std::vector<WSABUF>& buffers) {
+  const Stack::Guard guard(stack);
+  return stack.loans.give_back(buffers);
+}
+
+WsaError give_back_one(Stack& stack, WSABUF buffer) {
+  std::vector<WSABUF> one = {buffer};
+  return give_back(stack, one);
+}
+
 App::App(StackTest& world, Transport transport, uint8_t family) : world_(world) {
   const Stack::Guard guard(world.stack());
   world.stack().application.signal_event = Posted::on_event;
@@ -183,6 +205,40 @@ Bytes App::drain() {
     if (received.error != WsaError::kOk || received.bytes.empty()) return all;
     all.insert(all.end(), received.bytes.begin(), received.bytes.end());
   }
+}
+
+Lent App::borrow(size_t room, uint32_t flags) {
+  std::vector<WSABUF> array(room, WSABUF{0xffffffff, nullptr});
+  WS_sockaddr_in6 from{};
+  INT length = sizeof from;
+  const bool is_message = socket_->transport() == Transport::kUdp;
+  FromAddress wanted;
+  if (is_message) wanted = {reinterpret_cast<WS_sockaddr*>(&from), &length};
+  Lent lent;
+  {
+    const Stack::Guard guard(world_.stack());
+    LoanCursor to(*socket_, array);
+    const Outcome outcome = socket_->receive({array, flags, wanted, {}, &to});
+    lent.error = outcome.error;
+    lent.n_bytes = outcome.bytes;
+    lent.count = to.count();
+  }
+  if (lent.error != WsaError::kOk) return lent;
+  if (is_message) lent.from = endpoint_of(from);
+  lent.buffers.assign(array.begin(), array.begin() + lent.count);
+  EXPECT_TRUE(std::all_of(array.begin() + lent.count, array.end(),
+                          [](const WSABUF& b) { return b.buf == nullptr; }))
+      << "WSABUFs behind the count that was reported have changed";
+  return lent;
+}
+
+Posted& App::post_borrow(std::vector<WSABUF>& array, DWORD& count) {
+  Posted& posted = *posted_.emplace_back(std::make_unique<Posted>(std::vector<size_t>{}));
+  const Stack::Guard guard(world_.stack());
+  LoanCursor to(*socket_, array, &count);
+  finish(posted, socket_->receive({array, 0, {}, tell_of(posted), &to}));
+  if (posted.started == WsaError::kOk) to.report();
+  return posted;
 }
 
 Posted& App::post_receive(const std::vector<size_t>& rooms, uint32_t flags) {

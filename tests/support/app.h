@@ -55,6 +55,22 @@ struct Received {
   std::optional<Endpoint> from;  ///< datagrams
 };
 
+/// What a loaned receive came to.
+struct Lent {
+  WsaError error = WsaError::kOk;
+  uint32_t n_bytes = 0;
+  uint32_t count = 0;           ///< filled, or what a message needs
+  std::vector<WSABUF> buffers;  ///< the first `count` of the array, on success
+  std::optional<Endpoint> from;
+
+  Bytes bytes() const;
+  std::string text() const;
+};
+
+/// Gives loans back; a WSABUF for which that was right is left empty.
+WsaError give_back(Stack& stack, std::vector<WSABUF>& buffers);
+WsaError give_back_one(Stack& stack, WSABUF buffer);
+
 class App {
  public:
   App(StackTest& world, Transport transport, uint8_t family);
@@ -83,6 +99,11 @@ class App {
   std::string text(size_t room = 65536);
   /// Receives until there is no more for now, end of stream included. Fails the test on an error.
   Bytes drain();
+
+  /// One loaned receive into an array of this many WSABUFs.
+  Lent borrow(size_t room = 64, uint32_t flags = 0);
+  /// The same as an overlapped call: array and count stay the caller's until it completes.
+  Posted& post_borrow(std::vector<WSABUF>& array, DWORD& count);
 
   Posted& post_receive(const std::vector<size_t>& rooms, uint32_t flags = 0);
   Posted& post_receive(size_t room) { return post_receive(std::vector<size_t>{room}); }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Every extension function is one row of the table.
+#include "spi_shim/extensions.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+
+#include "millrace/loan.h"
+#include "spi_shim/probe.h"
+
+namespace millrace {
+namespace {
+
+using Function = void (*)();
+
+struct Extension {
+  GUID id;
+  Function function;
+};
+
+/// @param function  of the type that the id promises
+template <typename Promised>
+Extension row(const GUID& id, Promised function) noexcept {
+  return {id, reinterpret_cast<Function>(function)};
+}
+
+const Extension* find_extension(const GUID& id) noexcept {
+  static const Extension kExtensions[] = {
+      row<LPFN_MILLRACE_RECVLOAN>(WSAID_MILLRACE_RECVLOAN, recv_loan),
+      row<LPFN_MILLRACE_RETURNLOAN>(WSAID_MILLRACE_RETURNLOAN, return_loan),
+  };
+  const auto* const end = std::end(kExtensions);
+  const auto* const it =
+      std::find_if(std::begin(kExtensions), end, [&](const Extension& e) { return e.id == id; });
+  return it == end ? nullptr : it;
+}
+
+}  // namespace
+
+WsaError get_extension(const void* id, DWORD id_bytes, void* function, DWORD function_bytes,
+                       DWORD& bytes_returned) noexcept {
+  GUID wanted;
+  if (id_bytes < sizeof wanted || !can_read(id, sizeof wanted) ||
+      function_bytes < sizeof(Function) || !can_write(function, sizeof(Function))) {
+    return WsaError::kFault;
+  }
+  std::memcpy(&wanted, id, sizeof wanted);
+  const Extension* const extension = find_extension(wanted);
+  if (extension == nullptr) return WsaError::kInval;
+  std::memcpy(function, &extension->function, sizeof(Function));
+  bytes_returned = sizeof(Function);
+  return WsaError::kOk;
+}
+
+}  // namespace millrace
