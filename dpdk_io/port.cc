@@ -63,6 +63,12 @@ void check_wishes(const PortOptions& options, const rte_eth_dev_info& info, uint
   }
 }
 
+// Called by a thread of DPDK's.
+int on_removal(uint16_t, rte_eth_event_type, void* is_removed, void*) {
+  static_cast<std::atomic<bool>*>(is_removed)->store(true, std::memory_order_relaxed);
+  return 0;
+}
+
 }  // namespace
 
 Port::Port(const PortOptions& options, Pool& pool) : Port(options, pool, nullptr) {}
@@ -89,6 +95,9 @@ Port::~Port() {
 }
 
 void Port::close() noexcept {
+  while (rte_eth_dev_callback_unregister(id_, RTE_ETH_EVENT_INTR_RMV, on_removal, &is_removed_) ==
+         -EAGAIN) {  // it is running
+  }
   if (gate_) {
     gate_->remove(burst_locks_);
     const std::lock_guard standstill(gate_->standstill());
@@ -121,6 +130,9 @@ void Port::open(const PortOptions& options) {
   rte_eth_dev_get_mtu(id_, &old_mtu);
   rte_eth_conf conf{};
   choose_offloads(options, info, conf);
+  conf.intr_conf.rmv = (*info.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0 ? 1 : 0;
+  error = rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_RMV, on_removal, &is_removed_);
+  if (error != 0) throw_refused(name_, "to tell of its removal", error);
   error = rte_eth_dev_configure(id_, options.n_queues, options.n_queues, &conf);
   if (error != 0) throw_refused(name_, "its configuration", error);
   if (driver_ == "net_af_xdp") {
@@ -224,8 +236,8 @@ void Port::learn_mac() {
 
 void Port::poll_link() noexcept {
   rte_eth_link link{};
-  const bool is_up =
-      rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+  const bool is_up = !is_removed() && rte_eth_link_get_nowait(id_, &link) == 0 &&
+                     link.link_status == RTE_ETH_LINK_UP;
   link_up_.store(is_up, std::memory_order_relaxed);
 }
 

@@ -131,6 +131,9 @@ class Port {
   /// @errors  StartupError: the file cannot be made, or there is no memory for the copies
   void capture_to(const std::string& pcapng_path);
 
+  /// True once the driver said that its device is gone; its link is down from then on.
+  bool is_removed() const noexcept { return is_removed_.load(std::memory_order_relaxed); }
+
   uint16_t id() const noexcept { return id_; }
   /// EAL's name of the device, such as "net_ring0".
   const std::string& name() const noexcept { return name_; }
@@ -172,6 +175,7 @@ class Port {
   bool needs_own_data_ = false;  // the driver finds the data by the mbuf's own address
   bool needs_tx_prepare_ = false;
   std::atomic<bool> link_up_{false};
+  std::atomic<bool> is_removed_{false};
   std::array<uint8_t, 6> mac_{};
   PortCaps caps_;
   std::vector<PortCounters> counters_;  // by queue

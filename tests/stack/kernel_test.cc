@@ -12,6 +12,7 @@
 #include <fstream>
 
 #define MILLRACE_USE_WS_PREFIX
+#include "mstcpip.h"
 #include "tests/support/kernel.h"
 #include "tests/support/spi.h"
 
@@ -165,6 +166,54 @@ TEST_P(Kernel, ItsResetIsWsaeconnreset) {  // contract: E14
   EXPECT_EQ(ws().error, WSAECONNRESET);
   EXPECT_EQ(ws().recv(s), "");
   EXPECT_EQ(ws().error, WSAECONNRESET);
+}
+
+TEST_P(Kernel, ItsFinCompletesAReceiveWithNoBytes) {  // contract: B12
+  auto [s, peer] = connect_to_stack();
+  Overlap pending(10);
+  ASSERT_EQ(ws().post_recv(s, pending), SOCKET_ERROR);
+  peer = KernelSocket();
+  EXPECT_EQ(ws().result(s, pending, true), 0);
+  EXPECT_EQ(ws().recv(s), "");
+  EXPECT_EQ(ws().error, 0);
+}
+
+TEST_P(Kernel, APeerThatVanishesIsWsaenetreset) {  // contract: E5
+  const bool is_4 = family() == WS_AF_INET;
+  const std::string address = is_4 ? "10.77.0.9" : "fd77::9";
+  const std::string where = address + (is_4 ? "/24 dev k0" : "/64 dev k0");
+  ASSERT_TRUE(kernel->run(
+      [&] { return shell("ip addr add " + where + (is_4 ? "" : " nodad")); }));
+  KernelSocket listener = kernel->run([&] { return KernelSocket::listener(address); });
+  const SOCKET s = ws().stream(family());
+  ASSERT_EQ(ws().connect(s, Address::of(address, listener.port())), 0) << ws().error;
+  KernelSocket peer = listener.accept();
+  tcp_keepalive keep{1, 200, 100};
+  DWORD n = 0;
+  ASSERT_EQ(ws().table.lpWSPIoctl(s, SIO_KEEPALIVE_VALS, &keep, sizeof keep, nullptr, 0, &n,
+                                  nullptr, nullptr, nullptr, &ws().error),
+            0);
+  Overlap pending(10);
+  ASSERT_EQ(ws().post_recv(s, pending), SOCKET_ERROR);
+  ASSERT_TRUE(kernel->run([&] { return shell("ip addr del " + where); }));
+  EXPECT_EQ(ws().result(s, pending, true), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAENETRESET);
+  EXPECT_EQ(ws().recv(s), "");
+  EXPECT_EQ(ws().error, WSAENOTCONN);
+}
+
+TEST_P(Kernel, ItsPortUnreachableIsWsaeconnreset) {  // winsock-rules 114
+  const Address nobody = Address::of(kernel_address(), 9);
+  for (const bool is_connected : {false, true}) {
+    const SOCKET s = ws().datagram(family());
+    ASSERT_EQ(ws().set_option(s, WS_SOL_SOCKET, WS_SO_RCVTIMEO, 20'000), 0);
+    if (is_connected) {
+      ASSERT_EQ(ws().connect(s, nobody), 0);
+    }
+    ASSERT_EQ(ws().send_to(s, "anybody there?", nobody), 14) << ws().error;
+    EXPECT_EQ(ws().recv(s), "");
+    EXPECT_EQ(ws().error, WSAECONNRESET);
+  }
 }
 
 TEST_P(Kernel, OurResetIsItsEconnreset) {
