@@ -199,8 +199,7 @@ int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD 
       return 0;
     }
     default:
-      return call.done(
-          set_by_ioctl(call.socket(), dwIoControlCode, lpvInBuffer, cbInBuffer));
+      return call.done(set_by_ioctl(call.socket(), dwIoControlCode, lpvInBuffer, cbInBuffer));
   }
 }
 
