@@ -12,6 +12,7 @@
 #include "dpdk_io/capture.h"
 #include "dpdk_io/device.h"
 #include "dpdk_io/interrupt_gate.h"
+#include "dpdk_io/kernel_link.h"
 #include "dpdk_io/mbuf.h"
 #include "dpdk_io/rings.h"
 #include "dpdk_io/startup_error.h"
@@ -120,6 +121,9 @@ void Port::open(const PortOptions& options) {
   caps_.mtu = options.mtu;
   caps_.tx_by_reference = !is_ring_;
   check_wishes(options, info, caps_.max_queues);
+  if (info.if_index != 0 && (driver_ == "net_af_packet" || driver_ == "net_af_xdp")) {
+    kernel_link_ = std::make_unique<KernelLink>(info.if_index);
+  }
   if (driver_ == "net_memif") {
     burst_locks_ = std::vector<BurstLock>(options.n_queues);
     gate_ = InterruptGate::get();
@@ -236,8 +240,13 @@ void Port::learn_mac() {
 
 void Port::poll_link() noexcept {
   rte_eth_link link{};
-  const bool is_up = !is_removed() && rte_eth_link_get_nowait(id_, &link) == 0 &&
-                     link.link_status == RTE_ETH_LINK_UP;
+  bool is_up = !is_removed() && rte_eth_link_get_nowait(id_, &link) == 0 &&
+               link.link_status == RTE_ETH_LINK_UP;
+  if (is_up && kernel_link_) {
+    const KernelLink::State state = kernel_link_->state();
+    is_up = state == KernelLink::State::kUp;
+    if (state == KernelLink::State::kGone) is_removed_.store(true, std::memory_order_relaxed);
+  }
   link_up_.store(is_up, std::memory_order_relaxed);
 }
 

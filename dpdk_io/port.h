@@ -27,6 +27,7 @@ class Burst;
 class BurstLock;
 class Capture;
 class InterruptGate;
+class KernelLink;
 class XdpSockets;
 struct RingWires;
 
@@ -131,7 +132,8 @@ class Port {
   /// @errors  StartupError: the file cannot be made, or there is no memory for the copies
   void capture_to(const std::string& pcapng_path);
 
-  /// True once the driver said that its device is gone; its link is down from then on.
+  /// True once the driver or the kernel said that the device is gone; its link is down from then
+  /// on.
   bool is_removed() const noexcept { return is_removed_.load(std::memory_order_relaxed); }
 
   uint16_t id() const noexcept { return id_; }
@@ -182,6 +184,7 @@ class Port {
   std::unique_ptr<Capture> capture_;
   std::shared_ptr<InterruptGate> gate_;      // of a memif port, else nullptr
   std::vector<BurstLock> burst_locks_;       // by queue, if there is a gate
+  std::unique_ptr<KernelLink> kernel_link_;  // where the driver does not know, else nullptr
   std::unique_ptr<XdpSockets> xdp_sockets_;  // of an AF_XDP port, else nullptr
   std::shared_ptr<RingWires> wires_;         // rings made by ring_loop or ring_pair, else nullptr
 };

@@ -211,8 +211,7 @@ int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD 
       return call.done(get_extension(lpvInBuffer, cbInBuffer, lpvOutBuffer, cbOutBuffer,
                                      *lpcbBytesReturned));
     default:
-      return call.done(
-          set_by_ioctl(call.socket(), dwIoControlCode, lpvInBuffer, cbInBuffer));
+      return call.done(set_by_ioctl(call.socket(), dwIoControlCode, lpvInBuffer, cbInBuffer));
   }
 }
 

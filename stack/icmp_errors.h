@@ -9,8 +9,8 @@
 //
 // Invariant: an IcmpError was whole, had a right checksum where the interface verifies, was sent to
 // the very address that the packet in it came from, and quotes UDP or TCP. Whether that packet was
-// really ours only the socket can tell (Socket::fits). The packet's own checksums are not looked at:
-// routers change its header, and the quotation is cut off.
+// really ours only the socket can tell (Socket::fits). The packet's own checksums are not looked
+// at: routers change its header, and the quotation is cut off.
 #pragma once
 
 #include <cstdint>

@@ -273,9 +273,8 @@ void Stack::erase(SOCKET handle) noexcept {
 bool Stack::is_own(const IpAddress& address) const noexcept {
   if (is_any(address) || is_loopback(address)) return true;
   const ip_addr_t ip = to_lwip(address);
-  return std::any_of(netifs_.begin(), netifs_.end(), [&](const auto& n) {
-    return n->has_address(ip);
-  });
+  return std::any_of(netifs_.begin(), netifs_.end(),
+                     [&](const auto& n) { return n->has_address(ip); });
 }
 
 bool Stack::conflicts(const Socket& socket, const Endpoint& endpoint, WsaError& error) const {

@@ -336,8 +336,8 @@ TEST_P(Icmp_Stream, AnEstablishedConnectionTakesNoHarm) {  // RFC 5461 3
   run();
   const auto arrival = peer().next();
   ASSERT_TRUE(arrival && arrival->frame.tcp);
-  for (const Icmps what : {Icmps::kPortUnreachable, Icmps::kHostUnreachable,
-                           Icmps::kNetUnreachable, Icmps::kTimeExceeded}) {
+  for (const Icmps what : {Icmps::kPortUnreachable, Icmps::kHostUnreachable, Icmps::kNetUnreachable,
+                           Icmps::kTimeExceeded}) {
     peer().send(icmp_error(what, arrival->frame));
   }
   run();

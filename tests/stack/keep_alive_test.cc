@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How a connection ends when the peer says nothing more, or resets: keep-alive (E5), retransmissions
-// that nobody acknowledges (E13), RST (E14). And SO_LINGER in its three forms.
+// How a connection ends when the peer says nothing more, or resets: keep-alive (E5),
+// retransmissions that nobody acknowledges (E13), RST (E14). And SO_LINGER in its three forms.
 #include "tests/support/connected_test.h"
 
 namespace millrace::test {

@@ -182,8 +182,7 @@ TEST_P(Kernel, APeerThatVanishesIsWsaenetreset) {  // contract: E5
   const bool is_4 = family() == WS_AF_INET;
   const std::string address = is_4 ? "10.77.0.9" : "fd77::9";
   const std::string where = address + (is_4 ? "/24 dev k0" : "/64 dev k0");
-  ASSERT_TRUE(kernel->run(
-      [&] { return shell("ip addr add " + where + (is_4 ? "" : " nodad")); }));
+  ASSERT_TRUE(kernel->run([&] { return shell("ip addr add " + where + (is_4 ? "" : " nodad")); }));
   KernelSocket listener = kernel->run([&] { return KernelSocket::listener(address); });
   const SOCKET s = ws().stream(family());
   ASSERT_EQ(ws().connect(s, Address::of(address, listener.port())), 0) << ws().error;
@@ -200,6 +199,33 @@ TEST_P(Kernel, APeerThatVanishesIsWsaenetreset) {  // contract: E5
   EXPECT_EQ(ws().error, WSAENETRESET);
   EXPECT_EQ(ws().recv(s), "");
   EXPECT_EQ(ws().error, WSAENOTCONN);
+}
+
+TEST_P(Kernel, ALinkThatStaysDownIsWsaenetdown) {  // contract: E1
+  auto [s, peer] = connect_to_kernel();
+  const SOCKET udp = ws().datagram(family());
+  ASSERT_EQ(ws().bind(udp, Address::of(stack_address(), 0)), 0);
+  Overlap stream(10), datagram(10);
+  ASSERT_EQ(ws().post_recv(s, stream), SOCKET_ERROR);
+  ASSERT_EQ(ws().post_recv(udp, datagram), SOCKET_ERROR);
+  ASSERT_TRUE(kernel->run([] { return shell("ip link set k0 down"); }));
+  for (const auto& [socket, pending] : {std::pair(s, &stream), std::pair(udp, &datagram)}) {
+    EXPECT_EQ(ws().result(socket, *pending, true), SOCKET_ERROR);
+    EXPECT_EQ(ws().error, WSAENETDOWN);
+    EXPECT_EQ(ws().recv(socket), "");
+    EXPECT_EQ(ws().error, WSAENETDOWN);
+  }
+  ASSERT_TRUE(kernel->run([] {  // an interface that goes down loses its IPv6 addresses
+    return shell("ip link set k0 up") &&
+           shell(std::string("ip -6 addr add ") + kKernelAddress6 + "/64 dev k0 nodad");
+  }));
+  ASSERT_EQ(ws().set_nonblocking(udp), 0);
+  EXPECT_TRUE(eventually([&] {
+    (void)ws().recv(udp);
+    return ws().error == WSAEWOULDBLOCK;
+  }));
+  auto again = connect_to_kernel();
+  exchange(again.first, again.second, 1000);
 }
 
 TEST_P(Kernel, ItsPortUnreachableIsWsaeconnreset) {  // winsock-rules 114
@@ -342,7 +368,7 @@ int run(const std::string& device) {
                          "\"--no-shconf\", \"--no-telemetry\", \"--vdev=net_"
                       << device << "0,iface=d0\"]\n[[port]]\ndevice = \"net_" << device
                       << "0\"\naddresses = [\"" << kStackAddress4 << "/24\", \"" << kStackAddress6
-                      << "/64\"]\n";
+                      << "/64\"]\nlink_down_ms = 1000\n";
   setenv("MILLRACE_CONFIG", path.c_str(), 1);
   const int result = RUN_ALL_TESTS();
   std::filesystem::remove(path);
