@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A Loan is received payload that its caller reads in place: a WSABUF that points into the mbuf
-// (contract: Z2). Lending is another way of taking, beside scatter(); nothing is copied.
+// (contract: Z2, Z4). Lending is another way of taking, beside scatter(); nothing is copied.
 //
 //   Inbox or burst --lend()--> the caller's WSABUFs --Loans::give_back()--> pool
 //                                                   --Loans::reclaim() at close--> pool
