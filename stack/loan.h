@@ -98,7 +98,6 @@ class Loans {
   const uint32_t most_;
   Counters& counters_;
   uint32_t n_ = 0;
-  uint32_t shift_;
   std::vector<pbuf*> chains_;  ///< linked by pbuf::next, which a loan has no other use for
 };
 
