@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// 64 KiB that have arrived in 1460-byte segments: taken by one WSPRecv that copies, or by one loaned
-// receive and its return. Only that is timed, not the arrival.
+// 64 KiB that have arrived in 1460-byte segments: taken by one WSPRecv that copies, or by one
+// loaned receive and its return. Only that is timed, not the arrival.
 //
-// Four ways, alternating in one run, so that what else the machine does falls on all of them: copy and
-// loan, each alone and followed by reading every byte. And twice: right after the segments arrived,
-// and after everything was pushed out of the caches. usage: loan_bulk [ROUNDS]
+// Four ways, alternating in one run, so that what else the machine does falls on all of them: copy
+// and loan, each alone and followed by reading every byte. And twice: right after the segments
+// arrived, and after everything was pushed out of the caches. usage: loan_bulk [ROUNDS]
 #include <arpa/inet.h>
 
 #include <algorithm>
@@ -132,7 +132,8 @@ void measure(SOCKET from, SOCKET to, int rounds, bool is_cold) {
 int main(int argc, char** argv) {
   const int rounds = argc == 2 ? std::atoi(argv[1]) : 200;
   WSPDATA data;
-  if (rounds <= 0 || WSPStartup(MAKEWORD(2, 2), &data, nullptr, WSPUPCALLTABLE{}, &spi) != 0) return 1;
+  if (rounds <= 0) return 2;
+  if (WSPStartup(MAKEWORD(2, 2), &data, nullptr, WSPUPCALLTABLE{}, &spi) != 0) return 1;
   WS_sockaddr_in address{};
   address.sin_family = WS_AF_INET;
   address.sin_port = htons(7001);
@@ -142,8 +143,9 @@ int main(int argc, char** argv) {
   const SOCKET from = spi.lpWSPSocket(WS_AF_INET, WS_SOCK_STREAM, 0, nullptr, 0, 0, &error);
   check(spi.lpWSPBind(listener, name, sizeof address, &error) == 0, "WSPBind");
   check(spi.lpWSPListen(listener, 1, &error) == 0, "WSPListen");
-  check(spi.lpWSPConnect(from, name, sizeof address, nullptr, nullptr, nullptr, nullptr, &error) == 0,
-        "WSPConnect");
+  check(
+      spi.lpWSPConnect(from, name, sizeof address, nullptr, nullptr, nullptr, nullptr, &error) == 0,
+      "WSPConnect");
   const SOCKET to = spi.lpWSPAccept(listener, nullptr, nullptr, nullptr, 0, &error);
   check(to != INVALID_SOCKET, "WSPAccept");
   const INT on = 1;

@@ -57,12 +57,10 @@ uint32_t lend(pbuf*& from, LoanCursor& to) noexcept {
 }
 
 Loans::Loans(uint32_t most, Counters& counters)
-    : most_(most),
-      counters_(counters),
-      chains_(n_chains_for(most)) {}
+    : most_(most), counters_(counters), chains_(n_chains_for(most)) {}
 
-// Mbufs lie side by side, more than 2 KiB each: this gives each a chain of its own, neighbors next to
-// each other. A hash that scatters costs a cache miss per loan.
+// Mbufs lie side by side, more than 2 KiB each: this gives each a chain of its own, neighbors next
+// to each other. A hash that scatters costs a cache miss per loan.
 pbuf*& Loans::chain_of(const void* address) noexcept {
   constexpr unsigned kMbufShift = 11;
   return chains_[reinterpret_cast<uintptr_t>(address) >> kMbufShift & (chains_.size() - 1)];

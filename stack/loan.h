@@ -6,8 +6,8 @@
 //                                                   --Loans::reclaim() at close--> pool
 //
 // Invariant: an mbuf is in a chain of Loans and in its socket's LoanAccount exactly while a caller
-// has its address. The entry stands in the mbuf's private area (lwip/port.h Loan), so a loan costs no
-// allocation; an address that a caller brings is only ever compared, never followed.
+// has its address. The entry stands in the mbuf's private area (lwip/port.h Loan), so a loan costs
+// no allocation; an address that a caller brings is only ever compared, never followed.
 #pragma once
 
 #include <cstdint>

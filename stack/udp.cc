@@ -161,7 +161,9 @@ WsaError UdpSocket::misfit(const pbuf* message, LoanCursor& to) const noexcept {
 
 /// Only where there is no misfit(). @owner takes the message
 Outcome UdpSocket::lend_message(pbuf* message, LoanCursor& to, const FromAddress& from) noexcept {
-  if (from.address != nullptr) store_endpoint(source_of(parcel_of(message)), from.address, from.length);
+  if (from.address != nullptr) {
+    store_endpoint(source_of(parcel_of(message)), from.address, from.length);
+  }
   const uint32_t n = lend(message, to);
   stack_.counters.bytes_delivered += n;
   return {WsaError::kOk, n, 0};

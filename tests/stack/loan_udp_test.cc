@@ -27,9 +27,7 @@ class LoanUdpTest : public FamilyTest {
     ASSERT_EQ(app->bind(kPort), WsaError::kOk);
   }
 
-  Frame datagram(const Bytes& payload) {
-    return udp_frame(family(), kPeerPort, kPort, payload);
-  }
+  Frame datagram(const Bytes& payload) { return udp_frame(family(), kPeerPort, kPort, payload); }
   void arrives(const Bytes& payload) {
     peer().send(datagram(payload));
     run();
