@@ -105,6 +105,18 @@ TEST_P(Recv_Z2_Udp, APendingLoanTooShortFailsAndTheNextReceiveGetsTheMessage) {
   EXPECT_EQ(give_back(stack(), wide), WsaError::kOk);
 }
 
+// winsock-rules 114; the error comes before what is queued, and once
+TEST_P(Recv_Z2_Udp, AnErrorFromTheNetworkFailsALoanAsItFailsAReceive) {
+  ASSERT_EQ(app->send(bytes_of("anybody there?"), at_peer(kPeerPort)).error, WsaError::kOk);
+  run();
+  const auto about = peer().next();
+  ASSERT_TRUE(about);
+  peer().send(icmp_error(Icmps::kPortUnreachable, about->frame));
+  run();
+  EXPECT_EQ(app->borrow().error, WsaError::kConnReset);
+  EXPECT_EQ(app->borrow().error, WsaError::kWouldBlock);
+}
+
 TEST_P(Recv_Z2_Udp, NotBoundIsRefused) {
   App fresh(*this, Transport::kUdp, family());
   EXPECT_EQ(fresh.borrow().error, WsaError::kInval);
