@@ -6,8 +6,8 @@
 //                                                   --Loans::reclaim() at close--> pool
 //
 // Invariant: an mbuf is in a chain of Loans and in its socket's LoanAccount exactly while a caller
-// has its address. The entry stands in the mbuf's private area (lwip/port.h Loan), so a loan costs no
-// allocation; an address that a caller brings is only ever compared, never followed.
+// has its address. The entry stands in the mbuf's private area (lwip/port.h Loan), so a loan costs
+// no allocation; an address that a caller brings is only ever compared, never followed.
 #pragma once
 
 #include <cstdint>
@@ -98,7 +98,6 @@ class Loans {
   const uint32_t most_;
   Counters& counters_;
   uint32_t n_ = 0;
-  uint32_t shift_;
   std::vector<pbuf*> chains_;  ///< linked by pbuf::next, which a loan has no other use for
 };
 

@@ -348,8 +348,8 @@ bool TcpSocket::is_shut_by_loans() const noexcept {
   return loans.n_mbufs != 0 && pcb_ != nullptr && RCV_WND_SCALE(pcb_, pcb_->rcv_ann_wnd) == 0;
 }
 
-// A peer that was stopped hears of two segments' room at once: somebody who always holds most of the
-// window never gives back the quarter of it that lwIP would wait for (RFC 9293 3.8.6.2.2).
+// A peer that was stopped hears of two segments' room at once: somebody who always holds most of
+// the window never gives back the quarter of it that lwIP would wait for (RFC 9293 3.8.6.2.2).
 void TcpSocket::loans_returned(uint32_t bytes) noexcept {
   if (pcb_ == nullptr) return;
   const bool was_stopped = TCP_SEQ_LT(pcb_->rcv_ann_right_edge, pcb_->rcv_nxt + pcb_->mss);

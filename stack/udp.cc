@@ -161,13 +161,16 @@ WsaError UdpSocket::misfit(const pbuf* message, LoanCursor& to) const noexcept {
 
 /// Only where there is no misfit(). @owner takes the message
 Outcome UdpSocket::lend_message(pbuf* message, LoanCursor& to, const FromAddress& from) noexcept {
-  if (from.address != nullptr) store_endpoint(source_of(parcel_of(message)), from.address, from.length);
+  if (from.address != nullptr) {
+    store_endpoint(source_of(parcel_of(message)), from.address, from.length);
+  }
   const uint32_t n = lend(message, to);
   stack_.counters.bytes_delivered += n;
   return {WsaError::kOk, n, 0};
 }
 
 Outcome UdpSocket::take_loans(LoanCursor& to, const FromAddress& from) noexcept {
+  if (const WsaError error = take_error(); error != WsaError::kOk) return {error};
   if (const WsaError error = misfit(inbox_.front(), to); error != WsaError::kOk) return {error};
   ++stack_.counters.recv_queued;
   return lend_message(inbox_.pop(), to, from);
@@ -188,9 +191,14 @@ WsaError UdpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
   return WsaError::kOk;
 }
 
+/// What the next receive of either kind hears instead of a message; kOk: there is one.
+WsaError UdpSocket::take_error() noexcept {
+  if (icmp_error_ != WsaError::kOk) return std::exchange(icmp_error_, WsaError::kOk);
+  return inbox_.empty() ? WsaError::kNetDown : WsaError::kOk;
+}
+
 Outcome UdpSocket::take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept {
-  if (icmp_error_ != WsaError::kOk) return {std::exchange(icmp_error_, WsaError::kOk)};
-  if (inbox_.empty()) return {WsaError::kNetDown};
+  if (const WsaError error = take_error(); error != WsaError::kOk) return {error};
   ++stack_.counters.recv_queued;
   if ((flags & WS_MSG_PEEK) == 0) return fill(inbox_.pop(), to, from);
   const pbuf* const message = inbox_.front();

@@ -47,6 +47,7 @@ class UdpSocket final : public Socket {
   WsaError bind_implicitly();
   void deliver(pbuf* p) noexcept;
   Outcome fill(pbuf* message, BufferCursor& to, const FromAddress& from) noexcept;
+  WsaError take_error() noexcept;
   WsaError misfit(const pbuf* message, LoanCursor& to) const noexcept;
   Outcome lend_message(pbuf* message, LoanCursor& to, const FromAddress& from) noexcept;
   pbuf* gather(std::span<const WSABUF> buffers, uint32_t bytes) noexcept;
