@@ -56,6 +56,7 @@ constexpr Option kOptions[] = {
      [](const Socket& s) -> uint32_t { return s.options.exclusive; },
      set_sharing<&SocketOptions::exclusive, &SocketOptions::reuse_address>},
     bool_option<&SocketOptions::broadcast>(WS_SOL_SOCKET, WS_SO_BROADCAST),
+    bool_option<&SocketOptions::oob_inline>(WS_SOL_SOCKET, WS_SO_OOBINLINE),
     bool_option<&SocketOptions::keep_alive>(WS_SOL_SOCKET, WS_SO_KEEPALIVE),
     bool_option<&SocketOptions::no_delay>(WS_IPPROTO_TCP, WS_TCP_NODELAY),
     dword_option<&SocketOptions::receive_buffer_bytes>(WS_SOL_SOCKET, WS_SO_RCVBUF),
