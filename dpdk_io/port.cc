@@ -12,6 +12,7 @@
 #include "dpdk_io/capture.h"
 #include "dpdk_io/device.h"
 #include "dpdk_io/interrupt_gate.h"
+#include "dpdk_io/kernel_link.h"
 #include "dpdk_io/mbuf.h"
 #include "dpdk_io/rings.h"
 #include "dpdk_io/startup_error.h"
@@ -63,6 +64,12 @@ void check_wishes(const PortOptions& options, const rte_eth_dev_info& info, uint
   }
 }
 
+// Called by a thread of DPDK's.
+int on_removal(uint16_t, rte_eth_event_type, void* is_removed, void*) {
+  static_cast<std::atomic<bool>*>(is_removed)->store(true, std::memory_order_relaxed);
+  return 0;
+}
+
 }  // namespace
 
 Port::Port(const PortOptions& options, Pool& pool) : Port(options, pool, nullptr) {}
@@ -89,6 +96,9 @@ Port::~Port() {
 }
 
 void Port::close() noexcept {
+  while (rte_eth_dev_callback_unregister(id_, RTE_ETH_EVENT_INTR_RMV, on_removal, &is_removed_) ==
+         -EAGAIN) {  // it is running
+  }
   if (gate_) {
     gate_->remove(burst_locks_);
     const std::lock_guard standstill(gate_->standstill());
@@ -111,6 +121,9 @@ void Port::open(const PortOptions& options) {
   caps_.mtu = options.mtu;
   caps_.tx_by_reference = !is_ring_;
   check_wishes(options, info, caps_.max_queues);
+  if (info.if_index != 0 && (driver_ == "net_af_packet" || driver_ == "net_af_xdp")) {
+    kernel_link_ = std::make_unique<KernelLink>(info.if_index);
+  }
   if (driver_ == "net_memif") {
     burst_locks_ = std::vector<BurstLock>(options.n_queues);
     gate_ = InterruptGate::get();
@@ -121,6 +134,9 @@ void Port::open(const PortOptions& options) {
   rte_eth_dev_get_mtu(id_, &old_mtu);
   rte_eth_conf conf{};
   choose_offloads(options, info, conf);
+  conf.intr_conf.rmv = (*info.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0 ? 1 : 0;
+  error = rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_RMV, on_removal, &is_removed_);
+  if (error != 0) throw_refused(name_, "to tell of its removal", error);
   error = rte_eth_dev_configure(id_, options.n_queues, options.n_queues, &conf);
   if (error != 0) throw_refused(name_, "its configuration", error);
   if (driver_ == "net_af_xdp") {
@@ -224,8 +240,13 @@ void Port::learn_mac() {
 
 void Port::poll_link() noexcept {
   rte_eth_link link{};
-  const bool is_up =
-      rte_eth_link_get_nowait(id_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+  bool is_up = !is_removed() && rte_eth_link_get_nowait(id_, &link) == 0 &&
+               link.link_status == RTE_ETH_LINK_UP;
+  if (is_up && kernel_link_) {
+    const KernelLink::State state = kernel_link_->state();
+    is_up = state == KernelLink::State::kUp;
+    if (state == KernelLink::State::kGone) is_removed_.store(true, std::memory_order_relaxed);
+  }
   link_up_.store(is_up, std::memory_order_relaxed);
 }
 

@@ -27,6 +27,7 @@ class Burst;
 class BurstLock;
 class Capture;
 class InterruptGate;
+class KernelLink;
 class XdpSockets;
 struct RingWires;
 
@@ -131,6 +132,10 @@ class Port {
   /// @errors  StartupError: the file cannot be made, or there is no memory for the copies
   void capture_to(const std::string& pcapng_path);
 
+  /// True once the driver or the kernel said that the device is gone; its link is down from then
+  /// on.
+  bool is_removed() const noexcept { return is_removed_.load(std::memory_order_relaxed); }
+
   uint16_t id() const noexcept { return id_; }
   /// EAL's name of the device, such as "net_ring0".
   const std::string& name() const noexcept { return name_; }
@@ -172,12 +177,14 @@ class Port {
   bool needs_own_data_ = false;  // the driver finds the data by the mbuf's own address
   bool needs_tx_prepare_ = false;
   std::atomic<bool> link_up_{false};
+  std::atomic<bool> is_removed_{false};
   std::array<uint8_t, 6> mac_{};
   PortCaps caps_;
   std::vector<PortCounters> counters_;  // by queue
   std::unique_ptr<Capture> capture_;
   std::shared_ptr<InterruptGate> gate_;      // of a memif port, else nullptr
   std::vector<BurstLock> burst_locks_;       // by queue, if there is a gate
+  std::unique_ptr<KernelLink> kernel_link_;  // where the driver does not know, else nullptr
   std::unique_ptr<XdpSockets> xdp_sockets_;  // of an AF_XDP port, else nullptr
   std::shared_ptr<RingWires> wires_;         // rings made by ring_loop or ring_pair, else nullptr
 };

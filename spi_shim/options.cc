@@ -9,6 +9,7 @@
 
 #include "spi_shim/call.h"
 #include "spi_shim/extensions.h"
+#include "spi_shim/ioctl_settings.h"
 #include "spi_shim/procedures.h"
 
 namespace millrace {
@@ -48,6 +49,26 @@ WsaError set_sharing(Socket& s, uint32_t value) {
   return WsaError::kOk;
 }
 
+constexpr uint32_t kMostSeconds = 0x7fffffff / 1000;
+constexpr uint32_t kMostProbes = 255;
+
+// TCP_KEEPIDLE and TCP_KEEPINTVL count seconds; SIO_KEEPALIVE_VALS counts milliseconds.
+template <uint32_t SocketOptions::*Member>
+constexpr Option seconds_option(int name) {
+  return {WS_IPPROTO_TCP, name, false, [](const Socket& s) { return s.options.*Member / 1000; },
+          [](Socket& s, uint32_t value) {
+            if (value == 0 || value > kMostSeconds) return WsaError::kInval;
+            s.options.*Member = value * 1000;
+            return WsaError::kOk;
+          }};
+}
+
+WsaError set_keep_alive_probes(Socket& s, uint32_t value) {
+  if (value == 0 || value > kMostProbes) return WsaError::kInval;
+  s.options.keep_alive_probes = value;
+  return WsaError::kOk;
+}
+
 constexpr Option kOptions[] = {
     {WS_SOL_SOCKET, WS_SO_REUSEADDR, true,
      [](const Socket& s) -> uint32_t { return s.options.reuse_address; },
@@ -59,6 +80,12 @@ constexpr Option kOptions[] = {
     bool_option<&SocketOptions::oob_inline>(WS_SOL_SOCKET, WS_SO_OOBINLINE),
     bool_option<&SocketOptions::keep_alive>(WS_SOL_SOCKET, WS_SO_KEEPALIVE),
     bool_option<&SocketOptions::no_delay>(WS_IPPROTO_TCP, WS_TCP_NODELAY),
+    bool_option<&SocketOptions::fail_connect_on_icmp>(WS_IPPROTO_TCP,
+                                                      TCP_FAIL_CONNECT_ON_ICMP_ERROR),
+    seconds_option<&SocketOptions::keep_alive_time_ms>(WS_TCP_KEEPIDLE),
+    seconds_option<&SocketOptions::keep_alive_interval_ms>(WS_TCP_KEEPINTVL),
+    {WS_IPPROTO_TCP, WS_TCP_KEEPCNT, false,
+     [](const Socket& s) { return s.options.keep_alive_probes; }, set_keep_alive_probes},
     dword_option<&SocketOptions::receive_buffer_bytes>(WS_SOL_SOCKET, WS_SO_RCVBUF),
     dword_option<&SocketOptions::send_buffer_bytes>(WS_SOL_SOCKET, WS_SO_SNDBUF),
     dword_option<&SocketOptions::receive_timeout_ms>(WS_SOL_SOCKET, WS_SO_RCVTIMEO),
@@ -153,6 +180,14 @@ int WSPAPI wsp_get_sock_opt(SOCKET s, int level, int optname, CHAR* optval, LPIN
   return 0;
 }
 
+/// Hands out what an ioctl asked for.
+int answer(const Call& call, WS_u_long value, LPVOID out, DWORD out_bytes, DWORD& n_bytes) noexcept {
+  if (out_bytes < sizeof value || !can_write(out, sizeof value)) return call.fail(WsaError::kFault);
+  std::memcpy(out, &value, sizeof value);
+  n_bytes = sizeof value;
+  return 0;
+}
+
 int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD cbInBuffer,
                      LPVOID lpvOutBuffer, DWORD cbOutBuffer, LPDWORD lpcbBytesReturned,
                      LPWSAOVERLAPPED, LPWSAOVERLAPPED_COMPLETION_ROUTINE, LPWSATHREADID,
@@ -172,20 +207,18 @@ int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD 
       return 0;
     }
     case WS_FIONREAD: {
-      const auto n = static_cast<WS_u_long>(
-          std::min<uint64_t>(call.socket().readable_bytes(), UINT32_MAX));
-      if (cbOutBuffer < sizeof n || !can_write(lpvOutBuffer, sizeof n)) {
-        return call.fail(WsaError::kFault);
-      }
-      std::memcpy(lpvOutBuffer, &n, sizeof n);
-      *lpcbBytesReturned = sizeof n;
-      return 0;
+      const uint64_t n = std::min<uint64_t>(call.socket().readable_bytes(), UINT32_MAX);
+      return answer(call, static_cast<WS_u_long>(n), lpvOutBuffer, cbOutBuffer, *lpcbBytesReturned);
     }
+    case WS_SIOCATMARK:
+      if (call.socket().transport() == Transport::kUdp) return call.fail(WsaError::kOpNotSupp);
+      return answer(call, call.socket().is_at_mark() ? TRUE : FALSE, lpvOutBuffer, cbOutBuffer,
+                    *lpcbBytesReturned);
     case SIO_GET_EXTENSION_FUNCTION_POINTER:
       return call.done(get_extension(lpvInBuffer, cbInBuffer, lpvOutBuffer, cbOutBuffer,
                                      *lpcbBytesReturned));
     default:
-      return call.fail(WsaError::kOpNotSupp);
+      return call.done(set_by_ioctl(call.socket(), dwIoControlCode, lpvInBuffer, cbInBuffer));
   }
 }
 

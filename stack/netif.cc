@@ -39,6 +39,11 @@ bool verifies(const PortConfig& config) {
          !config.device.starts_with("net_tap");
 }
 
+// A memif's link says whether a peer process is there: peers come and go, and a server waits on.
+uint64_t patience_ns(const Port& port, const PortConfig& config) {
+  return port.driver() == "net_memif" ? 0 : uint64_t{config.link_down_ms} * 1'000'000;
+}
+
 uint16_t generated_in_software(const PortCaps& caps) {
   uint16_t flags = NETIF_CHECKSUM_GEN_ICMP | NETIF_CHECKSUM_GEN_ICMP6;
   if (!caps.tx_checksum_ip4) flags |= NETIF_CHECKSUM_GEN_IP;
@@ -56,6 +61,8 @@ Netif::Netif(Port& port, uint16_t queue, const PortConfig& config, Counters& cou
       is_loop_(false),
       verify_checksums_(verifies(config)),
       gen_flags_(generated_in_software(port.caps())) {
+  had_link_ = port.link_up();
+  patience_ns_ = patience_ns(port, config);
   const PortCaps& caps = port.caps();
   offloads_checksums_ = caps.tx_checksum_ip4 || caps.tx_checksum_tcp || caps.tx_checksum_udp;
   ip4_addr_t address{}, mask{}, gateway{};
@@ -279,15 +286,26 @@ rte_mbuf* Netif::frame_of(pbuf* p) noexcept {
 
 void Netif::send_burst() noexcept { port_.tx(queue_, out_); }
 
-void Netif::poll_link() noexcept {
+void Netif::poll_link(uint64_t now_ns) noexcept {
   if (is_loop_) return;
   port_.poll_link();
-  if (port_.link_up() == (netif_is_link_up(&lwip_) != 0)) return;
   if (port_.link_up()) {
+    had_link_ = true;
+    is_lost_ = false;
     netif_set_link_up(&lwip_);
-  } else {
-    netif_set_link_down(&lwip_);
+    return;
   }
+  if (netif_is_link_up(&lwip_) != 0) {
+    netif_set_link_down(&lwip_);
+    down_since_ns_ = now_ns;
+  }
+  const bool has_waited = patience_ns_ != 0 && now_ns - down_since_ns_ >= patience_ns_;
+  is_lost_ = port_.is_removed() || (had_link_ && has_waited);
+}
+
+bool Netif::has_address(const ip_addr_t& address) noexcept {
+  return IP_IS_V6_VAL(address) ? netif_get_ip6_addr_match(&lwip_, ip_2_ip6(&address)) >= 0
+                               : ip4_addr_eq(netif_ip4_addr(&lwip_), ip_2_ip4(&address));
 }
 
 }  // namespace millrace

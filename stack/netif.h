@@ -34,7 +34,11 @@ class Netif {
     if (out_.size() != 0) send_burst();
   }
   /// Asks the port for its link and tells lwIP; about once a second.
-  void poll_link() noexcept;
+  void poll_link(uint64_t now_ns) noexcept;
+  /// The port was removed, or had a link and has been without one for link_down_ms, as of the last
+  /// poll_link().
+  bool is_lost() const noexcept { return is_lost_; }
+  bool has_address(const ip_addr_t& address) noexcept;
 
   Port& port() { return port_; }
   netif& lwip() { return lwip_; }
@@ -57,6 +61,10 @@ class Netif {
   bool verify_checksums_;   ///< in software, where the device did not say "good"
   bool offloads_checksums_ = false;
   uint16_t gen_flags_ = 0;  ///< NETIF_CHECKSUM_GEN_*: what software computes
+  bool is_lost_ = false;
+  bool had_link_ = false;
+  uint64_t patience_ns_ = 0;    ///< with a link that is down; 0: endless
+  uint64_t down_since_ns_ = 0;  ///< seen so first
   uint32_t looping_ = 0;    ///< frames in the loop ring: 0 spares the poll
   Burst out_;
   netif lwip_{};

@@ -22,6 +22,8 @@
 
 namespace millrace {
 
+struct IcmpError;
+
 struct SocketOptions {
   bool is_nonblocking = false;
   bool is_overlapped = false;
@@ -39,6 +41,10 @@ struct SocketOptions {
   uint32_t send_buffer_bytes = 0;
   uint32_t keep_alive_time_ms = 0;
   uint32_t keep_alive_interval_ms = 0;
+  uint32_t keep_alive_probes = 10;  ///< unanswered ones that end a connection, as on Windows
+  bool fail_connect_on_icmp = true;
+  bool udp_conn_reset = true;  ///< SIO_UDP_CONNRESET: "port unreachable" fails a receive
+  bool udp_net_reset = true;   ///< SIO_UDP_NETRESET: the same for "time to live exceeded"
   uint8_t ttl = 128;
 };
 
@@ -134,6 +140,13 @@ class Socket {
   bool has_routine(const WSAOVERLAPPED& overlapped) const noexcept;
   /// The moment to try what failed for lack of memory.
   virtual void retry() noexcept {}
+  /// Whether an ICMP error can be about what this socket sent: of several the highest answer gets
+  /// it. @return negative: it cannot
+  virtual int fits(const IcmpError& error) const noexcept = 0;
+  /// @return false: the socket does not want to hear of it
+  virtual bool on_icmp_error(const IcmpError& error) noexcept = 0;
+  /// A port is lost; if that cuts the socket off, it fails what waits (contract: E1).
+  virtual void on_port_lost() noexcept = 0;
 
  protected:
   virtual ~Socket();

@@ -61,7 +61,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   millrace_tcp_snd_buf = config.tcp.send_buffer_bytes;
   millrace_tcp_msl_ms = config.tcp.time_wait_ms / 2;
   millrace_tcp_max_rtx = config.tcp.max_retransmissions;
-  engine = {pool.get(), &clock, nullptr, &counters};
+  engine = {pool.get(), &clock, nullptr, &counters, this};
   try {
     if (!lwip_is_initialised) lwip_init();
     lwip_is_initialised = true;
@@ -173,7 +173,7 @@ void Stack::run_second_timers() noexcept {
   nd6_tmr();
   ip6_reass_tmr();
   for (int i = 0; i < 1000 / MLD6_TMR_INTERVAL; ++i) mld6_tmr();
-  for (const auto& netif : netifs_) netif->poll_link();
+  poll_links();
 }
 
 void Stack::mark_dirty(Socket& socket) {
@@ -273,10 +273,8 @@ void Stack::erase(SOCKET handle) noexcept {
 bool Stack::is_own(const IpAddress& address) const noexcept {
   if (is_any(address) || is_loopback(address)) return true;
   const ip_addr_t ip = to_lwip(address);
-  return std::any_of(netifs_.begin(), netifs_.end(), [&](const auto& n) {
-    return address.family == 4 ? ip4_addr_eq(netif_ip4_addr(&n->lwip()), ip_2_ip4(&ip))
-                               : netif_get_ip6_addr_match(&n->lwip(), ip_2_ip6(&ip)) >= 0;
-  });
+  return std::any_of(netifs_.begin(), netifs_.end(),
+                     [&](const auto& n) { return n->has_address(ip); });
 }
 
 bool Stack::conflicts(const Socket& socket, const Endpoint& endpoint, WsaError& error) const {

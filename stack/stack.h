@@ -28,6 +28,7 @@
 
 namespace millrace {
 
+struct IcmpError;
 class Netif;
 class Pool;
 class Port;
@@ -98,6 +99,12 @@ class Stack {
   /// Registers a local endpoint. @errors kAddrInUse, kAcces, kAddrNotAvail  (winsock-rules 197, 198)
   WsaError claim(Socket& socket, Endpoint& wanted);
   void unclaim(Socket& socket) noexcept;
+  /// Brings an ICMP error to the socket that it is about. @return false: there is none
+  bool on_icmp_error(const IcmpError& error) noexcept;
+  /// True while the port that the socket depends on is lost: removed, or without a link for good.
+  bool is_cut_off(const Socket& socket) const noexcept {
+    return n_lost_ports_ != 0 && depends_on_lost_port(socket);
+  }
   /// True for an address of one of our interfaces, or the wildcard.
   bool is_own(const IpAddress& address) const noexcept;
 
@@ -148,6 +155,8 @@ class Stack {
   void settle_dirty() noexcept;
   void run_timers(uint64_t now) noexcept;
   void run_second_timers() noexcept;
+  void poll_links() noexcept;
+  bool depends_on_lost_port(const Socket& socket) const noexcept;
   uint16_t free_port(const Socket& socket, const IpAddress& address);
   bool conflicts(const Socket& socket, const Endpoint& endpoint, WsaError& error) const;
   void drain_lwip() noexcept;
@@ -165,6 +174,7 @@ class Stack {
   std::vector<Socket*> dirty_;
   std::vector<Socket*> retry_;
   std::vector<std::unique_ptr<Request>> free_requests_;
+  uint32_t n_lost_ports_ = 0;
   uint32_t n_guards_ = 0;  ///< calls inside, blocked ones too
   Waiter* leader_ = nullptr;
   Waiter* followers_ = nullptr;

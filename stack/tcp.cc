@@ -45,13 +45,7 @@ void TcpSocket::apply_options() noexcept {
   } else {
     tcp_nagle_enable(pcb_);
   }
-  if (options.keep_alive) {
-    ip_set_option(pcb_, SOF_KEEPALIVE);
-  } else {
-    ip_reset_option(pcb_, SOF_KEEPALIVE);
-  }
-  pcb_->keep_idle = options.keep_alive_time_ms;
-  pcb_->keep_intvl = options.keep_alive_interval_ms;
+  apply_keep_alive();
   pcb_->ttl = options.ttl;
   if (options.oob_inline) bring_inline();
 }
@@ -152,7 +146,9 @@ WsaError TcpSocket::start_connect(const Endpoint& peer) {
   WsaError error = make_pcb();
   if (error != WsaError::kOk) return error;
   const ip_addr_t ip = to_lwip(peer.address);
-  if (route_to(pcb_->local_ip, ip) == nullptr) return WsaError::kNetUnreach;
+  if (route_to(pcb_->local_ip, ip) == nullptr) {
+    return stack_.is_cut_off(*this) ? WsaError::kNetDown : WsaError::kNetUnreach;
+  }
   const bool chooses_port = !is_bound_;
   // lwIP refuses a 4-tuple that is in TIME_WAIT; another random port will do.
   for (int attempt = 0; attempt < 8; ++attempt) {

@@ -40,6 +40,9 @@ class TcpSocket final : public Socket {
   void settle() noexcept override;
   void retry() noexcept override;
   void loans_returned(uint32_t bytes) noexcept override;
+  int fits(const IcmpError& error) const noexcept override;
+  bool on_icmp_error(const IcmpError& error) noexcept override;
+  void on_port_lost() noexcept override;
   /// A segment's urgent pointer says that the byte with this sequence number is urgent.
   static void on_urgent(tcp_pcb& pcb, uint32_t number) noexcept;
 
@@ -74,6 +77,8 @@ class TcpSocket final : public Socket {
 
   WsaError make_pcb();
   WsaError end_error(err_t error) const noexcept;
+  void apply_keep_alive() noexcept;
+  void abandon(WsaError why) noexcept;
   void adopt(tcp_pcb& pcb) noexcept;
   void forget_pcb() noexcept;
   WsaError start_connect(const Endpoint& peer);

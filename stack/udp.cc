@@ -9,6 +9,7 @@
 
 #include "lwip/ip.h"
 #include "lwip/netif.h"
+#include "stack/icmp_errors.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 
@@ -73,6 +74,7 @@ Socket* UdpSocket::accept(WsaError& error) {
 // disconnects (113).
 WsaError UdpSocket::connect(const Endpoint& peer) {
   inbox_.clear();
+  icmp_error_ = WsaError::kOk;
   peer_.reset();
   if (is_any(peer.address)) return WsaError::kOk;
   if (peer.port == 0) return WsaError::kAddrNotAvail;
@@ -162,7 +164,14 @@ Outcome UdpSocket::lend_message(LoanCursor& to, const FromAddress& from) noexcep
   return {WsaError::kOk, n, 0};
 }
 
+/// What a receive hears before any message; after can_take() an empty inbox means a lost port.
+WsaError UdpSocket::take_error() noexcept {
+  if (icmp_error_ != WsaError::kOk) return std::exchange(icmp_error_, WsaError::kOk);
+  return inbox_.empty() ? WsaError::kNetDown : WsaError::kOk;
+}
+
 Outcome UdpSocket::take_loans(LoanCursor& to, const FromAddress& from) noexcept {
+  if (const WsaError error = take_error(); error != WsaError::kOk) return {error};
   const Outcome outcome = lend_message(to, from);
   stack_.counters.recv_queued += outcome.error == WsaError::kOk;
   return outcome;
@@ -182,6 +191,7 @@ WsaError UdpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
 }
 
 Outcome UdpSocket::take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept {
+  if (const WsaError error = take_error(); error != WsaError::kOk) return {error};
   ++stack_.counters.recv_queued;
   return fill(to, flags, from);
 }
@@ -241,7 +251,9 @@ pbuf* UdpSocket::gather(std::span<const WSABUF> buffers, uint32_t bytes) noexcep
 WsaError UdpSocket::transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexcept {
   const ip_addr_t ip = to_lwip(to.address);
   netif* const route = route_to(pcb_->local_ip, ip);
-  if (route == nullptr) return WsaError::kNetUnreach;
+  if (route == nullptr) {
+    return stack_.is_cut_off(*this) ? WsaError::kNetDown : WsaError::kNetUnreach;
+  }
   // No device sums up what IP cuts to pieces: software does, for this datagram.
   const uint16_t usual = route->chksum_flags;
   if (bytes + kFragmentedHeaders > route->mtu) route->chksum_flags |= NETIF_CHECKSUM_GEN_UDP;
@@ -258,6 +270,32 @@ WsaError UdpSocket::shutdown(int how) {
   if (how != SD_SEND) receive_is_shut_ = true;
   if (how != SD_RECEIVE) send_is_shut_ = true;
   return WsaError::kOk;
+}
+
+int UdpSocket::fits(const IcmpError& error) const noexcept {
+  if (peer_.has_value()) return *peer_ == error.remote ? 2 : -1;
+  return is_any(local_.address) ? 0 : 1;
+}
+
+// winsock-rules 114, 115. One error is kept, and the next receive gets it before what is queued.
+bool UdpSocket::on_icmp_error(const IcmpError& error) noexcept {
+  const bool is_refusal = error.reason == IcmpReason::kPortUnreachable;
+  if (!is_refusal && error.reason != IcmpReason::kTimeExceeded) return false;
+  if (!(is_refusal ? options.udp_conn_reset : options.udp_net_reset)) return false;
+  const WsaError code = is_refusal ? WsaError::kConnReset : WsaError::kNetReset;
+  if (!receives_.empty()) {
+    finish(receives_, *receives_.front(), code);
+  } else if (icmp_error_ == WsaError::kOk) {
+    icmp_error_ = code;
+  }
+  stack_.mark_dirty(*this);
+  return true;
+}
+
+void UdpSocket::on_port_lost() noexcept {
+  if (!stack_.is_cut_off(*this)) return;
+  finish_all(receives_, WsaError::kNetDown);
+  stack_.mark_dirty(*this);
 }
 
 void UdpSocket::release_pcb(bool) noexcept {

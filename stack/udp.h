@@ -26,11 +26,15 @@ class UdpSocket final : public Socket {
   void apply_options() noexcept override;
   bool is_connected() const noexcept override { return peer_.has_value(); }
   std::optional<Endpoint> peer() const noexcept override { return peer_; }
+  int fits(const IcmpError& error) const noexcept override;
+  bool on_icmp_error(const IcmpError& error) noexcept override;
+  void on_port_lost() noexcept override;
 
  protected:
   WsaError receive_refusal(const ReceiveCall& call) const noexcept override;
   bool can_take(uint32_t flags) const noexcept override {
-    return has_enough(inbox_, kUdpServiceFlags, flags);
+    return has_enough(inbox_, kUdpServiceFlags, flags) || icmp_error_ != WsaError::kOk ||
+           stack_.is_cut_off(*this);
   }
   Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept override;
   Outcome take_loans(LoanCursor& to, const FromAddress& from) noexcept override;
@@ -45,6 +49,7 @@ class UdpSocket final : public Socket {
   WsaError bind_implicitly();
   void deliver(pbuf* p) noexcept;
   void serve(Request& request) noexcept;
+  WsaError take_error() noexcept;
   Outcome fill(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept;
   WsaError misfit(const pbuf* message, LoanCursor& to) const noexcept;
   Outcome lend_message(LoanCursor& to, const FromAddress& from) noexcept;
@@ -53,6 +58,7 @@ class UdpSocket final : public Socket {
 
   udp_pcb* pcb_ = nullptr;
   std::optional<Endpoint> peer_;
+  WsaError icmp_error_ = WsaError::kOk;  ///< for the next receive
 };
 
 }  // namespace millrace

@@ -24,6 +24,8 @@
 
 namespace millrace {
 
+class Stack;
+
 inline constexpr uint16_t kPrivateBytes = 64;
 
 /// What the Stack keeps beside a received pbuf while it waits in an Inbox.
@@ -78,6 +80,7 @@ struct Engine {
   const Clock* clock = nullptr;
   netif* loop = nullptr;
   Counters* counters = nullptr;
+  Stack* stack = nullptr;
 };
 extern Engine engine;
 

@@ -51,6 +51,7 @@ tx_descriptors = 512
 checksum = "off"
 promiscuous = true
 capture = "/tmp/f.pcapng"
+link_down_ms = 0
 neighbors = ["10.0.0.1 02:00:00:00:0a:FF", "fd00::1  02:00:00:00:00:01"]
 [tcp]
 receive_window_bytes = 65536
@@ -69,6 +70,8 @@ idle = "sleep"
 spin_us = 0
 max_sockets = 10
 max_requests_per_socket = 5
+max_loans_per_socket = 6
+loans_percent = 7
 )";
 
 TEST(Config, EverySettingReachesItsMember) {
@@ -88,6 +91,7 @@ TEST(Config, EverySettingReachesItsMember) {
   EXPECT_EQ(port.checksum, ChecksumPolicy::kOff);
   EXPECT_TRUE(port.promiscuous);
   EXPECT_EQ(port.capture, "/tmp/f.pcapng");
+  EXPECT_EQ(port.link_down_ms, 0u);
   const Neighbor router{*parse_address("10.0.0.1"), {2, 0, 0, 0, 0x0a, 0xff}};
   const Neighbor host{*parse_address("fd00::1"), {2, 0, 0, 0, 0, 1}};
   EXPECT_EQ(port.neighbors, (std::vector<Neighbor>{router, host}));

@@ -266,6 +266,9 @@ class Ip_Garbage : public ConnectedTest {
     for (Frame& part : fragments_of(udp_frame(family(), kPeerPort, kPort, pattern(90)), 48)) {
       frames.push_back(std::move(part));
     }
+    Frame sent = ip_frame(family(), Host::kStack, Host::kPeer);
+    sent.udp = Datagram{4999, kPeerPort, pattern(8)};  // no socket's port
+    frames.push_back(icmp_error(Icmps::kPortUnreachable, sent));
     Frame arp;
     arp.arp = Arp{1, peer().mac(), address_of(Host::kPeer, 4), {}, address_of(Host::kStack, 4)};
     frames.push_back(arp);

@@ -12,6 +12,7 @@
 #include <fstream>
 
 #define MILLRACE_USE_WS_PREFIX
+#include "mstcpip.h"
 #include "tests/support/kernel.h"
 #include "tests/support/spi.h"
 
@@ -167,6 +168,80 @@ TEST_P(Kernel, ItsResetIsWsaeconnreset) {  // contract: E14
   EXPECT_EQ(ws().error, WSAECONNRESET);
 }
 
+TEST_P(Kernel, ItsFinCompletesAReceiveWithNoBytes) {  // contract: B12
+  auto [s, peer] = connect_to_stack();
+  Overlap pending(10);
+  ASSERT_EQ(ws().post_recv(s, pending), SOCKET_ERROR);
+  peer = KernelSocket();
+  EXPECT_EQ(ws().result(s, pending, true), 0);
+  EXPECT_EQ(ws().recv(s), "");
+  EXPECT_EQ(ws().error, 0);
+}
+
+TEST_P(Kernel, APeerThatVanishesIsWsaenetreset) {  // contract: E5
+  const bool is_4 = family() == WS_AF_INET;
+  const std::string address = is_4 ? "10.77.0.9" : "fd77::9";
+  const std::string where = address + (is_4 ? "/24 dev k0" : "/64 dev k0");
+  ASSERT_TRUE(kernel->run([&] { return shell("ip addr add " + where + (is_4 ? "" : " nodad")); }));
+  KernelSocket listener = kernel->run([&] { return KernelSocket::listener(address); });
+  const SOCKET s = ws().stream(family());
+  ASSERT_EQ(ws().connect(s, Address::of(address, listener.port())), 0) << ws().error;
+  KernelSocket peer = listener.accept();
+  tcp_keepalive keep{1, 200, 100};
+  DWORD n = 0;
+  ASSERT_EQ(ws().table.lpWSPIoctl(s, SIO_KEEPALIVE_VALS, &keep, sizeof keep, nullptr, 0, &n,
+                                  nullptr, nullptr, nullptr, &ws().error),
+            0);
+  Overlap pending(10);
+  ASSERT_EQ(ws().post_recv(s, pending), SOCKET_ERROR);
+  ASSERT_TRUE(kernel->run([&] { return shell("ip addr del " + where); }));
+  EXPECT_EQ(ws().result(s, pending, true), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAENETRESET);
+  EXPECT_EQ(ws().recv(s), "");
+  EXPECT_EQ(ws().error, WSAENOTCONN);
+}
+
+TEST_P(Kernel, ALinkThatStaysDownIsWsaenetdown) {  // contract: E1
+  auto [s, peer] = connect_to_kernel();
+  const SOCKET udp = ws().datagram(family());
+  ASSERT_EQ(ws().bind(udp, Address::of(stack_address(), 0)), 0);
+  Overlap stream(10), datagram(10);
+  ASSERT_EQ(ws().post_recv(s, stream), SOCKET_ERROR);
+  ASSERT_EQ(ws().post_recv(udp, datagram), SOCKET_ERROR);
+  ASSERT_TRUE(kernel->run([] { return shell("ip link set k0 down"); }));
+  for (const auto& [socket, pending] : {std::pair(s, &stream), std::pair(udp, &datagram)}) {
+    EXPECT_EQ(ws().result(socket, *pending, true), SOCKET_ERROR);
+    EXPECT_EQ(ws().error, WSAENETDOWN);
+    EXPECT_EQ(ws().recv(socket), "");
+    EXPECT_EQ(ws().error, WSAENETDOWN);
+  }
+  ASSERT_TRUE(kernel->run([] {  // an interface that goes down loses its IPv6 addresses
+    return shell("ip link set k0 up") &&
+           shell(std::string("ip -6 addr add ") + kKernelAddress6 + "/64 dev k0 nodad");
+  }));
+  ASSERT_EQ(ws().set_nonblocking(udp), 0);
+  EXPECT_TRUE(eventually([&] {
+    (void)ws().recv(udp);
+    return ws().error == WSAEWOULDBLOCK;
+  }));
+  auto again = connect_to_kernel();
+  exchange(again.first, again.second, 1000);
+}
+
+TEST_P(Kernel, ItsPortUnreachableIsWsaeconnreset) {  // winsock-rules 114
+  const Address nobody = Address::of(kernel_address(), 9);
+  for (const bool is_connected : {false, true}) {
+    const SOCKET s = ws().datagram(family());
+    ASSERT_EQ(ws().set_option(s, WS_SOL_SOCKET, WS_SO_RCVTIMEO, 20'000), 0);
+    if (is_connected) {
+      ASSERT_EQ(ws().connect(s, nobody), 0);
+    }
+    ASSERT_EQ(ws().send_to(s, "anybody there?", nobody), 14) << ws().error;
+    EXPECT_EQ(ws().recv(s), "");
+    EXPECT_EQ(ws().error, WSAECONNRESET);
+  }
+}
+
 TEST_P(Kernel, OurResetIsItsEconnreset) {
   auto [s, peer] = connect_to_kernel();
   const WS_linger reset{1, 0};
@@ -293,7 +368,7 @@ int run(const std::string& device) {
                          "\"--no-shconf\", \"--no-telemetry\", \"--vdev=net_"
                       << device << "0,iface=d0\"]\n[[port]]\ndevice = \"net_" << device
                       << "0\"\naddresses = [\"" << kStackAddress4 << "/24\", \"" << kStackAddress6
-                      << "/64\"]\n";
+                      << "/64\"]\nlink_down_ms = 1000\n";
   setenv("MILLRACE_CONFIG", path.c_str(), 1);
   const int result = RUN_ALL_TESTS();
   std::filesystem::remove(path);

@@ -279,40 +279,6 @@ TEST_P(Tcp_Retransmission, SettlesAtTheRoundTripTime) {
   EXPECT_LE(pause, 600u);
 }
 
-class Tcp_KeepAlive : public ConnectedTest {};
-MILLRACE_BOTH_FAMILIES(Tcp_KeepAlive);
-
-TEST_P(Tcp_KeepAlive, ProbesASilentPeerThatIsAlive) {
-  app->options().keep_alive = true;
-  app->options().keep_alive_time_ms = 10'000;
-  app->options().keep_alive_interval_ms = 1000;
-  app->apply_options();
-  advance(9'000);
-  flow->expect_nothing();
-  advance(2'000);
-  flow->expect(tcp().seq(0).ack(1));
-  flow->send(tcp().ack());
-  run();
-  peer().forget();
-  advance(5'000);
-  flow->expect_nothing();
-  flow->send(tcp().ack().data("still here"));
-  run();
-  EXPECT_EQ(app->text(), "still here");
-}
-
-// contract: E5
-TEST_P(Tcp_KeepAlive, ThatFindsThePeerDeadFailsAPendingReceiveWithNetReset) {
-  app->options().keep_alive = true;
-  app->options().keep_alive_time_ms = 10'000;
-  app->options().keep_alive_interval_ms = 1000;
-  app->apply_options();
-  Posted& receive = app->post_receive(100);
-  for (int i = 0; i < 300 && receive.is_pending(); ++i) advance(100);
-  ASSERT_FALSE(receive.is_pending());
-  EXPECT_EQ(receive.error(), WsaError::kNetReset);
-}
-
 class Tcp_Close : public ConnectedTest {};
 MILLRACE_BOTH_FAMILIES(Tcp_Close);
 

@@ -20,10 +20,6 @@ namespace {
 
 constexpr int kPatienceSeconds = 30;
 
-bool shell(const std::string& command) {
-  return std::system(("{ " + command + "; } >/dev/null 2>&1").c_str()) == 0;
-}
-
 struct SocketAddress {
   sockaddr_storage storage{};
   socklen_t length = 0;
@@ -76,6 +72,10 @@ std::string echo_request(bool is_6, uint16_t id, uint16_t number, const std::str
 }
 
 }  // namespace
+
+bool shell(const std::string& command) {
+  return std::system(("{ " + command + "; } >/dev/null 2>&1").c_str()) == 0;
+}
 
 std::unique_ptr<KernelHost> KernelHost::make(std::string& why_not) {
   if (geteuid() != 0) return why_not = "needs root", nullptr;

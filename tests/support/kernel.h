@@ -97,6 +97,9 @@ class KernelSocket {
   int fd_ = -1;
 };
 
+/// Runs a command, silently; on the kernel's thread in its namespace. @return true: exit status 0
+bool shell(const std::string& command);
+
 /// Sends n echo requests with payload_bytes each, on the kernel's thread. @return replies
 int ping(const std::string& address, int n, size_t payload_bytes);
 

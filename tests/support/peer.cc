@@ -168,6 +168,30 @@ Frame udp_frame(uint8_t family, uint16_t from_port, uint16_t to_port, Bytes payl
   return frame;
 }
 
+Frame icmp_error(Icmps what, const Frame& about, size_t quoted_bytes) {
+  const uint8_t family = about.ip->source.family;
+  const auto code_of = [what](uint8_t port, uint8_t host, uint8_t net) {
+    if (what == Icmps::kPortUnreachable) return port;
+    return what == Icmps::kHostUnreachable  ? host
+           : what == Icmps::kNetUnreachable ? net
+                                            : uint8_t{0};
+  };
+  const bool is_unreachable = what != Icmps::kTimeExceeded;
+  Icmp error;
+  error.type = static_cast<uint8_t>(family == 4      ? (is_unreachable ? 3 : 11)
+                                    : is_unreachable ? 1
+                                                     : 3);
+  error.code = family == 4 ? code_of(3, 1, 0) : code_of(4, 3, 0);
+  const Bytes packet = build(about);
+  error.body.assign(4, 0);
+  const size_t end = std::min(packet.size(), kEtherBytes + quoted_bytes);
+  error.body.insert(error.body.end(), packet.begin() + kEtherBytes,
+                    packet.begin() + static_cast<ptrdiff_t>(end));
+  Frame frame = ip_frame(family);
+  frame.icmp = error;
+  return frame;
+}
+
 Frame echo_request(uint8_t family, uint16_t id, uint16_t number, const Bytes& payload) {
   Frame frame = ip_frame(family);
   Icmp echo{static_cast<uint8_t>(family == 4 ? 8 : 128), 0, {}};

@@ -82,4 +82,9 @@ Frame udp_frame(uint8_t family, uint16_t from_port, uint16_t to_port, Bytes payl
                 Host from = Host::kPeer);
 Frame echo_request(uint8_t family, uint16_t id, uint16_t number, const Bytes& payload);
 
+/// What an ICMP error says of the packet in it; each family has its own type and code for it.
+enum class Icmps : uint8_t { kPortUnreachable, kHostUnreachable, kNetUnreachable, kTimeExceeded };
+/// An error about a frame that the Stack sent, with the first bytes of it, from the IP header on.
+Frame icmp_error(Icmps what, const Frame& about, size_t quoted_bytes = 1200);
+
 }  // namespace millrace::test

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/support/stack_test.h"
 
+#include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
 #include <algorithm>
@@ -46,8 +47,13 @@ void StackTest::start() {
   loop_ = Port::ring_loop("lo", *stack_pool_, kRingEntries);
   std::tie(stack_port_, peer_port_) =
       Port::ring_pair("wire", *stack_pool_, *peer_pool_, kRingEntries);
-  const PortQueue queue{stack_port_.get(), 0, &config.ports.front()};
-  stack_ = std::make_unique<Stack>(config, clock_, *stack_pool_, *loop_, std::span(&queue, 1));
+  std::vector<PortQueue> queues = {{stack_port_.get(), 0, &config.ports.front()}};
+  if (config.ports.size() > 1) {
+    std::tie(second_port_, second_peer_port_) =
+        Port::ring_pair("wire2", *stack_pool_, *peer_pool_, kRingEntries);
+    queues.push_back({second_port_.get(), 0, &config.ports.back()});
+  }
+  stack_ = std::make_unique<Stack>(config, clock_, *stack_pool_, *loop_, queues);
   peer_ = std::make_unique<Peer>(*peer_port_, *peer_pool_, stack_port_->mac());
   n_expected_completions = 0;
   n_expected_started = 0;
@@ -86,6 +92,8 @@ void StackTest::stop() {
   stack_.reset();
   peer_.reset();
   stack_port_.reset();
+  second_port_.reset();
+  second_peer_port_.reset();
   peer_port_.reset();
   loop_.reset();
   EXPECT_EQ(stack_pool_->in_use(), 0u) << "mbufs of the Stack's pool were not given back";
@@ -97,13 +105,20 @@ void StackTest::stop() {
 void StackTest::expect_every_frame_counted() {
   const Counters& c = counters();
   const PortCounters wire = stack_port_->total();
+  const PortCounters second = second_port_ != nullptr ? second_port_->total() : PortCounters{};
   const PortCounters loop = loop_->total();
   EXPECT_EQ(wire.rx_pkts, peer_->n_sent()) << "frames lost between peer and Stack";
   EXPECT_EQ(c.rx_pkts + c.rx_short + c.rx_other_host + c.rx_unknown_type + c.rx_bad_checksum,
             wire.rx_pkts + loop.rx_pkts)
       << "a received frame is in no counter";
-  EXPECT_EQ(c.tx_pkts, wire.tx_pkts + dropped(wire) + loop.tx_pkts + dropped(loop))
+  EXPECT_EQ(c.tx_pkts, wire.tx_pkts + dropped(wire) + loop.tx_pkts + dropped(loop) +
+                           second.tx_pkts + dropped(second))
       << "a sent frame is in no counter";
+}
+
+void StackTest::set_link(bool is_up) {
+  const uint16_t id = stack_port_->id();
+  ASSERT_EQ(is_up ? rte_eth_dev_set_link_up(id) : rte_eth_dev_set_link_down(id), 0);
 }
 
 std::vector<MbufPtr> StackTest::exhaust_pool(size_t but) {

@@ -58,6 +58,10 @@ class StackTest : public testing::Test {
   /// Ends everything and checks that nothing is missing.
   void stop();
 
+  /// Takes the cable out of the Stack's port, or puts it back; the Stack looks once a second.
+  void set_link(bool is_up);
+  Port& stack_port() { return *stack_port_; }
+
   /// Takes every mbuf of the Stack's pool but `but`, until the result is destroyed.
   std::vector<MbufPtr> exhaust_pool(size_t but = 0);
 
@@ -69,6 +73,7 @@ class StackTest : public testing::Test {
   ManualClock clock_;
   std::unique_ptr<Pool> stack_pool_, peer_pool_;
   std::unique_ptr<Port> loop_, stack_port_, peer_port_;
+  std::unique_ptr<Port> second_port_, second_peer_port_;  // if config has two; nobody answers
   std::unique_ptr<Stack> stack_;
   std::unique_ptr<Peer> peer_;
 };
