@@ -7,16 +7,13 @@
 #include <array>
 #include <string_view>
 
+#include "stack/delivery.h"
 #include "ws2spi.h"
 
 namespace millrace {
 namespace {
 
-constexpr DWORD kTcpFlags =
-    XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA;
-constexpr DWORD kUdpFlags =
-    XP1_CONNECTIONLESS | XP1_MESSAGE_ORIENTED | XP1_SUPPORT_BROADCAST | XP1_SUPPORT_MULTIPOINT;
-static_assert(kTcpFlags == 0x66 && kUdpFlags == 0x609);
+static_assert(kTcpServiceFlags == 0x66 && kUdpServiceFlags == 0x609);
 
 constexpr DWORD kUdpMessageBytes = 65467;  // as Windows publishes; SO_MAX_MSG_SIZE says 65507
 
@@ -24,7 +21,7 @@ constexpr WSAPROTOCOL_INFOW entry(DWORD id, int af, int type, int protocol,
                                   std::u16string_view name) {
   WSAPROTOCOL_INFOW e{};
   const bool is_stream = type == WS_SOCK_STREAM;
-  e.dwServiceFlags1 = is_stream ? kTcpFlags : kUdpFlags;
+  e.dwServiceFlags1 = is_stream ? kTcpServiceFlags : kUdpServiceFlags;
   e.dwProviderFlags = PFL_MATCHES_PROTOCOL_ZERO;
   e.ProviderId = kProviderId;
   e.dwCatalogEntryId = id;

@@ -77,6 +77,7 @@ constexpr Option kOptions[] = {
      [](const Socket& s) -> uint32_t { return s.options.exclusive; },
      set_sharing<&SocketOptions::exclusive, &SocketOptions::reuse_address>},
     bool_option<&SocketOptions::broadcast>(WS_SOL_SOCKET, WS_SO_BROADCAST),
+    bool_option<&SocketOptions::oob_inline>(WS_SOL_SOCKET, WS_SO_OOBINLINE),
     bool_option<&SocketOptions::keep_alive>(WS_SOL_SOCKET, WS_SO_KEEPALIVE),
     bool_option<&SocketOptions::no_delay>(WS_IPPROTO_TCP, WS_TCP_NODELAY),
     bool_option<&SocketOptions::fail_connect_on_icmp>(WS_IPPROTO_TCP,
@@ -179,6 +180,14 @@ int WSPAPI wsp_get_sock_opt(SOCKET s, int level, int optname, CHAR* optval, LPIN
   return 0;
 }
 
+/// Hands out what an ioctl asked for.
+int answer(const Call& call, WS_u_long value, LPVOID out, DWORD out_bytes, DWORD& n_bytes) noexcept {
+  if (out_bytes < sizeof value || !can_write(out, sizeof value)) return call.fail(WsaError::kFault);
+  std::memcpy(out, &value, sizeof value);
+  n_bytes = sizeof value;
+  return 0;
+}
+
 int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD cbInBuffer,
                      LPVOID lpvOutBuffer, DWORD cbOutBuffer, LPDWORD lpcbBytesReturned,
                      LPWSAOVERLAPPED, LPWSAOVERLAPPED_COMPLETION_ROUTINE, LPWSATHREADID,
@@ -198,15 +207,13 @@ int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD 
       return 0;
     }
     case WS_FIONREAD: {
-      const auto n = static_cast<WS_u_long>(
-          std::min<uint64_t>(call.socket().readable_bytes(), UINT32_MAX));
-      if (cbOutBuffer < sizeof n || !can_write(lpvOutBuffer, sizeof n)) {
-        return call.fail(WsaError::kFault);
-      }
-      std::memcpy(lpvOutBuffer, &n, sizeof n);
-      *lpcbBytesReturned = sizeof n;
-      return 0;
+      const uint64_t n = std::min<uint64_t>(call.socket().readable_bytes(), UINT32_MAX);
+      return answer(call, static_cast<WS_u_long>(n), lpvOutBuffer, cbOutBuffer, *lpcbBytesReturned);
     }
+    case WS_SIOCATMARK:
+      if (call.socket().transport() == Transport::kUdp) return call.fail(WsaError::kOpNotSupp);
+      return answer(call, call.socket().is_at_mark() ? TRUE : FALSE, lpvOutBuffer, cbOutBuffer,
+                    *lpcbBytesReturned);
     case SIO_GET_EXTENSION_FUNCTION_POINTER:
       return call.done(get_extension(lpvInBuffer, cbInBuffer, lpvOutBuffer, cbOutBuffer,
                                      *lpcbBytesReturned));

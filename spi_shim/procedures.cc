@@ -46,8 +46,6 @@ WSPPROC_TABLE procedures() noexcept {
   refuse(table.lpWSPEnumNetworkEvents);
   refuse(table.lpWSPEventSelect);
   refuse(table.lpWSPJoinLeaf);
-  refuse(table.lpWSPRecvDisconnect);
-  refuse(table.lpWSPSendDisconnect);
   table.lpWSPGetQOSByName = no_qos;
   table.lpWSPCleanup = wsp_cleanup;
   table.lpWSPAddressToString = wsp_address_to_string;

@@ -155,6 +155,26 @@ int WSPAPI wsp_shutdown(SOCKET s, int how, LPINT lpErrno) noexcept {
   return call ? call.done(call.socket().shutdown(how)) : SOCKET_ERROR;
 }
 
+// Disconnect data is not TCP/IP's: without it these are halves of WSPShutdown.
+int disconnect(SOCKET s, LPWSABUF data, int how, LPINT lpErrno) noexcept {
+  const Call call(s, lpErrno);
+  if (!call) return SOCKET_ERROR;
+  if (data != nullptr) {
+    return call.fail(can_read(data) ? WsaError::kNoProtoOpt : WsaError::kFault);
+  }
+  return call.done(call.socket().shutdown(how));
+}
+
+int WSPAPI wsp_recv_disconnect(SOCKET s, LPWSABUF lpInboundDisconnectData,
+                               LPINT lpErrno) noexcept {
+  return disconnect(s, lpInboundDisconnectData, SD_RECEIVE, lpErrno);
+}
+
+int WSPAPI wsp_send_disconnect(SOCKET s, LPWSABUF lpOutboundDisconnectData,
+                               LPINT lpErrno) noexcept {
+  return disconnect(s, lpOutboundDisconnectData, SD_SEND, lpErrno);
+}
+
 int WSPAPI wsp_close_socket(SOCKET s, LPINT lpErrno) noexcept {
   {
     const Call call(s, lpErrno);
@@ -201,6 +221,8 @@ void add_socket_procedures(WSPPROC_TABLE& table) noexcept {
   table.lpWSPAccept = wsp_accept;
   table.lpWSPConnect = wsp_connect;
   table.lpWSPShutdown = wsp_shutdown;
+  table.lpWSPRecvDisconnect = wsp_recv_disconnect;
+  table.lpWSPSendDisconnect = wsp_send_disconnect;
   table.lpWSPCloseSocket = wsp_close_socket;
   table.lpWSPGetSockName = wsp_get_sock_name;
   table.lpWSPGetPeerName = wsp_get_peer_name;

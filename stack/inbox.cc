@@ -59,8 +59,9 @@ uint32_t scatter_peek(const pbuf* from, BufferCursor& to) noexcept {
   return copied;
 }
 
-void Inbox::push(pbuf* parcel) noexcept {
+void Inbox::push(pbuf* parcel, uint8_t marks) noexcept {
   parcel_of(parcel).next = nullptr;
+  parcel_of(parcel).marks = marks;
   if (tail_ == nullptr) {
     head_ = parcel;
   } else {
@@ -71,12 +72,18 @@ void Inbox::push(pbuf* parcel) noexcept {
   ++parcels_;
 }
 
-/// Hands parcel after parcel to take(pbuf*& chain), until it leaves something.
+void Inbox::mark_last(uint8_t marks) noexcept {
+  Parcel& last = parcel_of(tail_);
+  last.marks = static_cast<uint8_t>(last.marks | marks);
+}
+
+/// Hands parcel after parcel to take(pbuf*& chain), until it leaves something or used up a mark.
 template <typename Take>
 uint32_t Inbox::consume(Take take) noexcept {
   uint32_t total = 0;
   while (head_ != nullptr) {
     pbuf* const next = parcel_of(head_).next;
+    const bool ends = (parcel_of(head_).marks & kEnds) != 0;
     const bool was_last = head_ == tail_;
     total += take(head_);
     if (head_ != nullptr) {
@@ -86,6 +93,7 @@ uint32_t Inbox::consume(Take take) noexcept {
     --parcels_;
     head_ = next;
     if (head_ == nullptr) tail_ = nullptr;
+    if (ends) break;
   }
   bytes_ -= total;
   return total;
@@ -103,8 +111,38 @@ uint32_t Inbox::peek(BufferCursor& to) const noexcept {
   uint32_t total = 0;
   for (pbuf* p = head_; p != nullptr && !to.at_end(); p = parcel_of(p).next) {
     total += scatter_peek(p, to);
+    if ((parcel_of(p).marks & kEnds) != 0) break;
   }
   return total;
+}
+
+Inbox::Message Inbox::first_message() const noexcept {
+  Message message{0, false};
+  for (pbuf* p = head_; p != nullptr && !message.is_whole; p = parcel_of(p).next) {
+    message.bytes += length_of(p);
+    message.is_whole = (parcel_of(p).marks & kEnds) != 0;
+  }
+  return message;
+}
+
+bool Inbox::has_whole_message() const noexcept {
+  pbuf* p = head_;
+  while (p != nullptr && (parcel_of(p).marks & kEnds) == 0) p = parcel_of(p).next;
+  return p != nullptr;
+}
+
+void Inbox::drop_message() noexcept {
+  bool is_over = false;
+  while (head_ != nullptr && !is_over) {
+    is_over = (parcel_of(head_).marks & kEnds) != 0;
+    pbuf_free(pop());
+  }
+}
+
+bool Inbox::has_urgent_ahead() const noexcept {
+  pbuf* p = head_ == nullptr ? nullptr : parcel_of(head_).next;
+  while (p != nullptr && (parcel_of(p).marks & kUrgent) == 0) p = parcel_of(p).next;
+  return p != nullptr;
 }
 
 pbuf* Inbox::pop() noexcept {

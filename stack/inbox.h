@@ -2,8 +2,9 @@
 // An Inbox is what arrived on a socket and nobody took: a FIFO of parcels, each a chain of pbufs.
 //
 // A stream's parcel is whatever one lwIP callback brought; a datagram's parcel is one message with its
-// source. Reading scatters straight from the mbufs into the caller's buffers, which is the only copy
-// on the way from the NIC (contract: Z1), and frees each mbuf with its last byte.
+// source, and a message may be several parcels, of which the last one is marked. Reading scatters
+// straight from the mbufs into the caller's buffers, which is the only copy on the way from the NIC
+// (contract: Z1), and frees each mbuf with its last byte.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +29,11 @@ uint32_t scatter_peek(const pbuf* from, BufferCursor& to) noexcept;
 
 class Inbox {
  public:
+  // Marks of a parcel.
+  static constexpr uint8_t kEnds = 1;    ///< no read goes on behind it: a message ends here, or the
+                                         ///< next byte is urgent
+  static constexpr uint8_t kUrgent = 2;  ///< urgent data that is received inline
+
   Inbox() = default;
   ~Inbox() { clear(); }
   Inbox(const Inbox&) = delete;
@@ -39,15 +45,29 @@ class Inbox {
   pbuf* front() const { return head_; }
 
   /// @owner takes the chain
-  void push(pbuf* parcel) noexcept;
-  /// Stream: fills from as many parcels as fit.
+  void push(pbuf* parcel, uint8_t marks = 0) noexcept;
+  /// Adds marks to the parcel that was pushed last; only while there is one.
+  void mark_last(uint8_t marks) noexcept;
+  /// Fills from as many parcels as fit, up to a mark.
   uint32_t read(BufferCursor& to) noexcept;
-  /// Stream: lends as many mbufs as the array and the caller's account take.
+  /// Lends as many mbufs as the array and the caller's account take, up to a mark.
   uint32_t lend(LoanCursor& to) noexcept;
   uint32_t peek(BufferCursor& to) const noexcept;
-  /// Message: takes the first parcel out. @owner the caller
+  /// Takes the first parcel out. @owner the caller
   pbuf* pop() noexcept;
   void clear() noexcept;
+
+  /// What is there of the first message.
+  struct Message {
+    uint64_t bytes;
+    bool is_whole;
+  };
+  Message first_message() const noexcept;
+  bool has_whole_message() const noexcept;
+  /// Drops what is left of the first message.
+  void drop_message() noexcept;
+  /// True when urgent data waits behind the next byte.
+  bool has_urgent_ahead() const noexcept;
 
  private:
   template <typename Take>

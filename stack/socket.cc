@@ -40,9 +40,11 @@ WsaError Socket::close() {
     }
   }
   if (is_closed_) return WsaError::kOk;  // by another thread while this one lingered
+  // What is outstanding ends with this (contract: E17).
   is_closed_ = true;
   release_pcb(!(options.linger && options.linger_s == 0));
   finish_all(receives_, WsaError::kOperationAborted);
+  finish_all(urgent_receives_, WsaError::kOperationAborted);
   finish_all(sends_, WsaError::kOperationAborted);
   inbox_.clear();
   stack_.loans.reclaim(loans);
@@ -89,26 +91,26 @@ uint64_t Socket::deadline_after(uint32_t timeout_ms) const noexcept {
   return timeout_ms == 0 ? kNoDeadline : stack_.now_ns() + uint64_t{timeout_ms} * 1'000'000;
 }
 
-Outcome Socket::start(RequestQueue& queue, std::span<const WSABUF> buffers, uint32_t done_bytes,
-                      const FromAddress& from, const Overlapped& tell, const LoanCursor* lent_to) {
+Outcome Socket::start(RequestQueue& queue, const Overlapped& tell, const Work& work) {
   if (queue.size() >= stack_.config().stack.max_requests_per_socket) {
-    return {WsaError::kWouldBlock};
+    return {WsaError::kWouldBlock};  // contract: E10
   }
   Request& request = *stack_.new_request();
-  if (lent_to != nullptr) {
-    request.loans = *lent_to;
+  if (work.loans != nullptr) {
+    request.loans = *work.loans;
   } else {
-    request.capture(buffers);
-    request.cursor.skip(done_bytes);
+    request.capture(work.buffers);
+    request.cursor.skip(work.done_bytes);
   }
-  request.bytes = done_bytes;
-  request.from_copy = from;
+  request.bytes = work.done_bytes;
+  request.flags = work.flags;
+  request.from_copy = work.from;
   request.from = &request.from_copy;
   request.tell = tell;
   mark_pending(*tell.overlapped);
   queue.push(request);
   ++stack_.counters.requests_started;
-  return {WsaError::kIoPending};
+  return {WsaError::kIoPending};  // contract: E16 B3
 }
 
 Outcome Socket::wait_for(RequestQueue& queue, Request& request, uint32_t timeout_ms) noexcept {
@@ -149,12 +151,14 @@ void Socket::complete_now(const Overlapped& tell, const Outcome& outcome) {
 }
 
 void Socket::cancel_requests_of(uint32_t thread) noexcept {
-  for (RequestQueue* queue : {&receives_, &sends_}) {
+  for (RequestQueue* queue : {&receives_, &urgent_receives_, &sends_}) {
     for (Request* request = queue->front(); request != nullptr;) {
       Request* const next = request->next;
       if (request->waiter == nullptr && request->tell.owner == thread) {
         request->tell.routine = nullptr;  // it has nowhere to run (winsock-rules 142)
-        finish(*queue, *request, WsaError::kOperationAborted);
+        // What MSG_WAITALL has got so far is not lost (winsock-rules 141).
+        const bool has_bytes = queue != &sends_ && request->bytes != 0;
+        finish(*queue, *request, has_bytes ? WsaError::kOk : WsaError::kOperationAborted);
       }
       request = next;
     }
@@ -162,7 +166,7 @@ void Socket::cancel_requests_of(uint32_t thread) noexcept {
 }
 
 bool Socket::has_routine(const WSAOVERLAPPED& overlapped) const noexcept {
-  for (const RequestQueue* queue : {&receives_, &sends_}) {
+  for (const RequestQueue* queue : {&receives_, &urgent_receives_, &sends_}) {
     for (const Request* request = queue->front(); request != nullptr; request = request->next) {
       if (request->tell.overlapped == &overlapped) return request->tell.routine != nullptr;
     }

@@ -33,6 +33,7 @@ struct SocketOptions {
   bool keep_alive = false;
   bool no_delay = false;
   bool linger = false;
+  bool oob_inline = false;
   uint16_t linger_s = 0;
   uint32_t receive_timeout_ms = 0;  ///< 0: none
   uint32_t send_timeout_ms = 0;     ///< 0: none
@@ -107,6 +108,8 @@ class Socket {
   virtual void apply_options() noexcept = 0;
   WsaError last_error() const noexcept { return so_error_; }
   virtual uint64_t readable_bytes() const noexcept { return inbox_.bytes(); }
+  /// SIOCATMARK: no urgent data waits, or none that other data precedes (winsock-rules 170).
+  virtual bool is_at_mark() const noexcept { return true; }
   virtual bool is_listening() const noexcept { return false; }
   virtual bool is_connected() const noexcept = 0;
 
@@ -150,8 +153,9 @@ class Socket {
 
   /// Why a receive cannot start at all; kOk: it can. Does not look at the inbox.
   virtual WsaError receive_refusal(const ReceiveCall& call) const noexcept = 0;
-  /// True when a receive can be answered now: data, end of stream, or a pending error.
-  virtual bool can_take() const noexcept = 0;
+  /// True when a receive with these flags can be answered now: data, end of stream, or a pending
+  /// error.
+  virtual bool can_take(uint32_t flags) const noexcept = 0;
   /// Answers a receive from what is there; only after can_take().
   virtual Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept = 0;
   /// The same by lending; kMsgSize and kNoBufs take nothing.
@@ -172,10 +176,21 @@ class Socket {
   /// Blocks until ready() holds, the socket is closed, or the deadline passes.
   template <typename Ready>
   WsaError block_until(uint64_t deadline_ns, Ready ready);
-  /// Queues an overlapped request: kIoPending, or kWouldBlock with too many queued (contract: E10).
-  /// @param done_bytes  what a send got rid of already
-  Outcome start(RequestQueue& queue, std::span<const WSABUF> buffers, uint32_t done_bytes,
-                const FromAddress& from, const Overlapped& tell, const LoanCursor* lent_to = nullptr);
+  /// Flags that no receive takes, or not together (winsock-rules 128, 130; contract: B13).
+  WsaError flags_refusal(const ReceiveCall& call, uint32_t known) const noexcept;
+  static bool waits_for_all(const Request& request) {
+    return (request.flags & WS_MSG_WAITALL) != 0;
+  }
+  /// What an overlapped operation has still to do.
+  struct Work {
+    std::span<const WSABUF> buffers;
+    uint32_t flags = 0;
+    uint32_t done_bytes = 0;
+    FromAddress from = {};
+    const LoanCursor* loans = nullptr;
+  };
+  /// Queues it: kIoPending, or kWouldBlock with too many queued (contract: E10).
+  Outcome start(RequestQueue& queue, const Overlapped& tell, const Work& work);
   /// Blocks until the request, which lies on the caller's stack, was served in its turn.
   Outcome wait_for(RequestQueue& queue, Request& request, uint32_t timeout_ms) noexcept;
   /// Takes the request off its queue and tells its caller.
@@ -196,13 +211,14 @@ class Socket {
   WsaError so_error_ = WsaError::kOk;
   Inbox inbox_;
   RequestQueue receives_;
+  RequestQueue urgent_receives_;  ///< with MSG_OOB
   RequestQueue sends_;
 
  private:
   friend class Stack;
   WsaError loan_refusal(const ReceiveCall& call) noexcept;
-  Outcome answer(const ReceiveCall& call) noexcept;
-  Outcome peek_blocking(const ReceiveCall& call);
+  Outcome answer(const ReceiveCall& call, BufferCursor& to) noexcept;
+  Outcome peek_blocking(RequestQueue& line, const ReceiveCall& call);
 
   uint32_t n_refs_ = 1;
   bool is_dirty_ = false;

@@ -47,6 +47,7 @@ void TcpSocket::apply_options() noexcept {
   }
   apply_keep_alive();
   pcb_->ttl = options.ttl;
+  if (options.oob_inline) bring_inline();
 }
 
 WsaError TcpSocket::bind(Endpoint endpoint) {
@@ -90,6 +91,8 @@ err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   child->local_ = {from_lwip(pcb->local_ip), pcb->local_port};
   child->peer_ = {from_lwip(pcb->remote_ip), pcb->remote_port};
   child->adopt(*pcb);
+  if (self.early_urgent_.pcb == pcb) child->announce(*pcb, self.early_urgent_.number);
+  self.early_urgent_ = {};
   self.accept_queue_.push_back(child);
   ++self.stack_.counters.connections_accepted;
   self.stack_.mark_dirty(self);
@@ -213,157 +216,9 @@ WsaError TcpSocket::end_error(err_t error) const noexcept {
   return was_keep_alive ? WsaError::kNetReset : wsa_error(error);  // contract: E5 E13 E14
 }
 
-err_t TcpSocket::on_receive(void* arg, tcp_pcb*, pbuf* p, err_t) {
-  if (arg == nullptr) {
-    if (p != nullptr) pbuf_free(p);
-    return ERR_OK;
-  }
-  TcpSocket& self = socket_of(arg);
-  if (p == nullptr) {
-    self.peer_closed_ = true;
-  } else {
-    self.deliver(p);
-  }
-  self.stack_.mark_dirty(self);
-  return ERR_OK;
-}
-
-// Fills waiting receives straight from the mbuf (contract: Z3). A receive that is not full stays
-// open to the end of the turn: more of the burst may be for it (contract: B9).
-void TcpSocket::deliver(pbuf* p) noexcept {
-  while (!receives_.empty()) {
-    Request& request = *receives_.front();
-    fill(request, p);
-    is_filling_ = true;
-    if (p == nullptr && !request.is_full()) return;
-    ++stack_.counters.recv_direct;
-    is_filling_ = false;
-    const bool holds_too_much = request.loans.is_set() && request.bytes == 0;
-    if (holds_too_much) ++stack_.counters.loans_refused;
-    finish(receives_, request, holds_too_much ? WsaError::kNoBufs : WsaError::kOk);
-    if (p == nullptr) return;
-  }
-  if (p != nullptr) inbox_.push(p);
-}
-
-// What is copied goes back to the window in this turn; what is lent, when it is given back (Z4).
-void TcpSocket::fill(Request& request, pbuf*& p) noexcept {
-  uint32_t n;
-  if (request.loans.is_set()) {
-    n = lend(p, request.loans);
-  } else {
-    n = scatter(p, request.cursor);
-    to_credit_ += n;
-    stack_.counters.bytes_copied += n;
-  }
-  request.bytes += n;
-  stack_.counters.bytes_delivered += n;
-}
-
-void TcpSocket::settle() noexcept {
-  if (is_filling_) {
-    is_filling_ = false;
-    ++stack_.counters.recv_direct;
-    finish(receives_, *receives_.front(), WsaError::kOk);
-  }
-  if (to_credit_ != 0) credit(std::exchange(to_credit_, 0));
-  if (pcb_ != nullptr && pcb_->state == TIME_WAIT) forget_pcb();
-  if (pcb_ == nullptr || peer_closed_) {
-    const WsaError end = pcb_ == nullptr ? end_error_ : WsaError::kOk;
-    if (inbox_.empty() && state_ != State::kOpen) finish_all(receives_, end);
-  }
-  if (pcb_ == nullptr) {
-    finish_all(sends_, end_error_ == WsaError::kOk ? WsaError::kConnAborted : end_error_);
-    // Operations in progress hear of the keep-alive, later ones of no connection (winsock-rules 95).
-    if (end_error_ == WsaError::kNetReset) end_error_ = WsaError::kNotConn;
-  } else if (!sends_.empty() && state_ == State::kConnected) {
-    serve_sends();
-  }
-  Socket::settle();
-}
-
-// Opens the window by what was taken, less what SO_RCVBUF holds back. The right edge never moves
-// left: a smaller buffer takes its share out of the credit that comes due.
-void TcpSocket::credit(uint32_t bytes) noexcept {
-  if (pcb_ == nullptr) return;
-  const uint32_t full = millrace_tcp_wnd;
-  const uint32_t wanted = std::clamp<uint32_t>(options.receive_buffer_bytes, pcb_->mss, full);
-  const uint32_t to_hold = full - wanted;
-  bytes += held_back_;
-  held_back_ = std::min(bytes, to_hold);
-  bytes -= held_back_;
-  while (bytes != 0) {
-    const auto n = static_cast<u16_t>(std::min<uint32_t>(bytes, UINT16_MAX));
-    tcp_recved(pcb_, n);
-    bytes -= n;
-  }
-  // lwIP announces a quarter of the full window; half of a small buffer is news, too.
-  const uint32_t news = pcb_->rcv_nxt + pcb_->rcv_ann_wnd - pcb_->rcv_ann_right_edge;
-  if (wanted < full && news >= wanted / 2) {
-    tcp_ack_now(pcb_);
-    tcp_output(pcb_);
-  }
-}
-
-WsaError TcpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
-  constexpr uint32_t kKnown = WS_MSG_PEEK | MSG_PARTIAL | MSG_PUSH_IMMEDIATE;
-  if ((call.flags & ~kKnown) != 0) return WsaError::kOpNotSupp;
-  if ((call.flags & WS_MSG_PEEK) != 0 && call.tell.overlapped != nullptr) {
-    return WsaError::kOpNotSupp;
-  }
-  if (call.buffers.empty()) return WsaError::kInval;  // winsock-rules 23
-  if (state_ != State::kConnected && state_ != State::kEnded) return WsaError::kNotConn;
-  if (receive_is_shut_) return WsaError::kShutdown;
-  return WsaError::kOk;
-}
-
-bool TcpSocket::can_take() const noexcept {
-  return !inbox_.empty() || peer_closed_ || state_ == State::kEnded;
-}
-
-Outcome TcpSocket::take(BufferCursor& to, uint32_t flags, const FromAddress&) noexcept {
-  if (inbox_.empty()) return {pcb_ == nullptr ? end_error_ : WsaError::kOk};
-  uint32_t n;
-  if ((flags & WS_MSG_PEEK) != 0) {
-    n = inbox_.peek(to);
-  } else {
-    n = inbox_.read(to);
-    credit(n);
-    ++stack_.counters.recv_queued;
-  }
-  stack_.counters.bytes_copied += n;
-  stack_.counters.bytes_delivered += n;
-  return {WsaError::kOk, n, 0};
-}
-
-Outcome TcpSocket::take_loans(LoanCursor& to, const FromAddress&) noexcept {
-  if (inbox_.empty()) return {pcb_ == nullptr ? end_error_ : WsaError::kOk};
-  const uint32_t n = inbox_.lend(to);
-  ++stack_.counters.recv_queued;
-  stack_.counters.bytes_delivered += n;
-  return {WsaError::kOk, n, 0};
-}
-
-bool TcpSocket::is_shut_by_loans() const noexcept {
-  return loans.n_mbufs != 0 && pcb_ != nullptr && RCV_WND_SCALE(pcb_, pcb_->rcv_ann_wnd) == 0;
-}
-
-// A peer that was stopped hears of two segments' room at once: somebody who always holds most of
-// the window never gives back the quarter of it that lwIP would wait for (RFC 9293 3.8.6.2.2).
-void TcpSocket::loans_returned(uint32_t bytes) noexcept {
-  if (pcb_ == nullptr) return;
-  const bool was_stopped = TCP_SEQ_LT(pcb_->rcv_ann_right_edge, pcb_->rcv_nxt + pcb_->mss);
-  credit(bytes);
-  const uint32_t news = pcb_->rcv_nxt + pcb_->rcv_ann_wnd - pcb_->rcv_ann_right_edge;
-  if (was_stopped && news >= 2u * pcb_->mss) {
-    tcp_ack_now(pcb_);
-    tcp_output(pcb_);
-  }
-}
-
 bool TcpSocket::is_readable() const noexcept {
   if (state_ == State::kListening) return !accept_queue_.empty();
-  return (state_ == State::kConnected || state_ == State::kEnded) && can_take();
+  return (state_ == State::kConnected || state_ == State::kEnded) && can_take(0);
 }
 
 bool TcpSocket::is_writable() const noexcept {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <deque>
+#include <vector>
 
 #include "lwip/tcp.h"
 #include "stack/socket.h"
@@ -27,8 +28,12 @@ class TcpSocket final : public Socket {
   WsaError shutdown(int how) override;
   bool is_readable() const noexcept override;
   bool is_writable() const noexcept override;
-  bool has_exception() const noexcept override { return state_ == State::kFailed; }
+  bool has_exception() const noexcept override {
+    return state_ == State::kFailed || (!options.oob_inline && !urgent_.empty());
+  }
   void apply_options() noexcept override;
+  uint64_t readable_bytes() const noexcept override;
+  bool is_at_mark() const noexcept override;
   bool is_listening() const noexcept override { return state_ == State::kListening; }
   bool is_connected() const noexcept override { return state_ == State::kConnected; }
   std::optional<Endpoint> peer() const noexcept override;
@@ -38,10 +43,12 @@ class TcpSocket final : public Socket {
   int fits(const IcmpError& error) const noexcept override;
   bool on_icmp_error(const IcmpError& error) noexcept override;
   void on_port_lost() noexcept override;
+  /// A segment's urgent pointer says that the byte with this sequence number is urgent.
+  static void on_urgent(tcp_pcb& pcb, uint32_t number) noexcept;
 
  protected:
   WsaError receive_refusal(const ReceiveCall& call) const noexcept override;
-  bool can_take() const noexcept override;
+  bool can_take(uint32_t flags) const noexcept override;
   Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept override;
   Outcome take_loans(LoanCursor& to, const FromAddress& from) noexcept override;
   bool is_shut_by_loans() const noexcept override;
@@ -60,6 +67,14 @@ class TcpSocket final : public Socket {
   static err_t on_sent(void* arg, tcp_pcb* pcb, u16_t bytes);
   static void on_error(void* arg, err_t error);
 
+  // Urgent data (tcp_urgent.cc).
+  void announce(const tcp_pcb& pcb, uint32_t number) noexcept;
+  err_t deliver_marked(pbuf* p) noexcept;
+  void deliver_urgent(pbuf* byte) noexcept;
+  void end_receive(uint8_t marks) noexcept;
+  void bring_inline() noexcept;
+  void mark_urgent() noexcept;
+
   WsaError make_pcb();
   WsaError end_error(err_t error) const noexcept;
   void apply_keep_alive() noexcept;
@@ -69,9 +84,13 @@ class TcpSocket final : public Socket {
   WsaError start_connect(const Endpoint& peer);
   void deliver(pbuf* p) noexcept;
   void fill(Request& request, pbuf*& p) noexcept;
+  void end_filling() noexcept;
   void credit(uint32_t bytes) noexcept;
+  Inbox& source_of(uint32_t flags) noexcept;
+  const Inbox& source_of(uint32_t flags) const noexcept;
+  WsaError end_of_stream() const noexcept;
   WsaError send_refusal() const noexcept;
-  uint32_t write(BufferCursor& from) noexcept;
+  uint32_t write(BufferCursor& from, uint32_t flags) noexcept;
   void serve_sends() noexcept;
   uint32_t send_room() const noexcept;
   bool everything_is_acknowledged() const noexcept;
@@ -88,6 +107,15 @@ class TcpSocket final : public Socket {
   uint32_t in_flight_ = 0;    ///< bytes written and not acknowledged
   std::deque<TcpSocket*> accept_queue_;
   uint32_t backlog_ = 0;
+
+  Inbox urgent_;                     ///< urgent bytes, a parcel each, for MSG_OOB
+  std::vector<uint32_t> announced_;  ///< sequence numbers of urgent bytes to come, in order
+  uint32_t next_number_ = 0;         ///< of the byte that lwIP delivers next, while some are announced
+  /// Of a listener: urgent data in the segment that completes a handshake, before there is a socket.
+  struct {
+    const tcp_pcb* pcb = nullptr;
+    uint32_t number = 0;
+  } early_urgent_;
 };
 
 }  // namespace millrace

@@ -18,13 +18,13 @@ WsaError TcpSocket::send_refusal() const noexcept {
 }
 
 Outcome TcpSocket::send(const SendCall& call) {
-  constexpr uint32_t kKnown = MSG_PARTIAL | WS_MSG_DONTROUTE;
+  constexpr uint32_t kKnown = MSG_PARTIAL | WS_MSG_DONTROUTE | WS_MSG_OOB;
   if ((call.flags & ~kKnown) != 0) return {WsaError::kOpNotSupp};
   if (const WsaError refusal = send_refusal(); refusal != WsaError::kOk) return {refusal};
   BufferCursor from(call.buffers);
   uint32_t sent = 0;
   if (sends_.empty()) {
-    sent = write(from);
+    sent = write(from, call.flags);
     if (sent != 0) tcp_output(pcb_);
     if (from.at_end()) {
       complete_now(call.tell, {WsaError::kOk, sent, 0});
@@ -35,8 +35,12 @@ Outcome TcpSocket::send(const SendCall& call) {
     if (sent == 0) (void)stack_.turn();  // who spins on a nonblocking socket turns the Stack by it
     return sent != 0 ? Outcome{WsaError::kOk, sent, 0} : Outcome{WsaError::kWouldBlock};
   }
-  if (call.tell.overlapped != nullptr) return start(sends_, call.buffers, sent, {}, call.tell);
+  if (call.tell.overlapped != nullptr) {
+    return start(sends_, call.tell,
+                 {.buffers = call.buffers, .flags = call.flags, .done_bytes = sent});
+  }
   Request request;
+  request.flags = call.flags;
   request.cursor = from;
   request.bytes = sent;
   return wait_for(sends_, request, options.send_timeout_ms);
@@ -50,8 +54,9 @@ uint32_t TcpSocket::send_room() const noexcept {
   return most > in_use ? most - in_use : 0;
 }
 
-/// Hands lwIP as much as it takes. @return bytes; the cursor is behind them
-uint32_t TcpSocket::write(BufferCursor& from) noexcept {
+/// Hands lwIP as much as it takes. With MSG_OOB the last byte of all is urgent.
+/// @return bytes; the cursor is behind them
+uint32_t TcpSocket::write(BufferCursor& from, uint32_t flags) noexcept {
   uint32_t total = 0;
   while (!from.at_end()) {
     const uint32_t n = std::min({from.contiguous(), send_room(), uint32_t{UINT16_MAX}});
@@ -69,6 +74,7 @@ uint32_t TcpSocket::write(BufferCursor& from) noexcept {
     total += n;
     in_flight_ += n;
   }
+  if ((flags & WS_MSG_OOB) != 0 && total != 0 && from.at_end()) mark_urgent();
   return total;
 }
 
@@ -89,7 +95,7 @@ void TcpSocket::serve_sends() noexcept {
   bool has_written = false;
   while (!sends_.empty()) {
     Request& request = *sends_.front();
-    const uint32_t n = write(request.cursor);
+    const uint32_t n = write(request.cursor, request.flags);
     request.bytes += n;
     has_written |= n != 0;
     if (!request.cursor.at_end()) break;
@@ -128,6 +134,8 @@ void TcpSocket::release_pcb(bool graceful) noexcept {
     child->unref();
   }
   accept_queue_.clear();
+  urgent_.clear();
+  announced_.clear();
   if (pcb_ == nullptr) return;
   tcp_pcb* const pcb = std::exchange(pcb_, nullptr);
   tcp_arg(pcb, nullptr);

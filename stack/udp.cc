@@ -108,21 +108,6 @@ void UdpSocket::on_receive(void* arg, udp_pcb*, pbuf* p, const ip_addr_t* addres
 }
 
 void UdpSocket::deliver(pbuf* p) noexcept {
-  while (!receives_.empty()) {
-    Request& request = *receives_.front();
-    const bool is_loan = request.loans.is_set();
-    const WsaError refusal = is_loan ? misfit(p, request.loans) : WsaError::kOk;
-    if (refusal != WsaError::kOk) {
-      finish(receives_, request, refusal);  // the message is for whoever comes next
-      continue;
-    }
-    const Outcome outcome = is_loan ? lend_message(p, request.loans, *request.from)
-                                    : fill(p, request.cursor, *request.from);
-    request.bytes = outcome.bytes;
-    ++stack_.counters.recv_direct;
-    finish(receives_, request, outcome.error);
-    return;
-  }
   // What callers hold on loan fills the socket's buffer as what nobody took yet (contract: Z4).
   const uint64_t n_parcels = uint64_t{inbox_.parcels()} + loans.n_mbufs + 1;
   const uint64_t counted = std::max<uint64_t>(inbox_.bytes() + loans.bytes + p->tot_len,
@@ -132,18 +117,29 @@ void UdpSocket::deliver(pbuf* p) noexcept {
     pbuf_free(p);
     return;
   }
-  inbox_.push(p);
+  inbox_.push(p, Inbox::kEnds);
+  while (!receives_.empty() && !inbox_.empty()) serve(*receives_.front());
 }
 
-/// One message into one receive; what does not fit is lost (contract: E11, B10 c). @owner takes it
-Outcome UdpSocket::fill(pbuf* message, BufferCursor& to, const FromAddress& from) noexcept {
-  if (from.address != nullptr) store_endpoint(source_of(parcel_of(message)), from.address, from.length);
-  const uint32_t n = scatter(message, to);
-  stack_.counters.bytes_copied += n;
-  stack_.counters.bytes_delivered += n;
-  if (message == nullptr) return {WsaError::kOk, n, 0};
-  pbuf_free(message);
-  return {WsaError::kMsgSize, n, 0};
+/// Answers the first receive with the first message, unless that cannot be lent now: then the message
+/// is for whoever comes next.
+void UdpSocket::serve(Request& request) noexcept {
+  const Outcome outcome = request.loans.is_set() ? lend_message(request.loans, *request.from)
+                                                 : fill(request.cursor, 0, *request.from);
+  request.bytes = outcome.bytes;
+  stack_.counters.recv_direct += inbox_.empty();
+  finish(receives_, request, outcome.error);
+}
+
+/// One message into one receive; what does not fit is lost (contract: E11).
+Outcome UdpSocket::fill(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept {
+  if (from.address != nullptr) {
+    store_endpoint(source_of(parcel_of(inbox_.front())), from.address, from.length);
+  }
+  const Outcome outcome = take_from(inbox_, to, kUdpServiceFlags, flags);
+  stack_.counters.bytes_copied += outcome.bytes;
+  stack_.counters.bytes_delivered += outcome.bytes;
+  return outcome;
 }
 
 /// Why a message cannot be lent now: it is lent whole or not at all.
@@ -159,8 +155,9 @@ WsaError UdpSocket::misfit(const pbuf* message, LoanCursor& to) const noexcept {
   return WsaError::kNoBufs;
 }
 
-/// Only where there is no misfit(). @owner takes the message
-Outcome UdpSocket::lend_message(pbuf* message, LoanCursor& to, const FromAddress& from) noexcept {
+Outcome UdpSocket::lend_message(LoanCursor& to, const FromAddress& from) noexcept {
+  if (const WsaError error = misfit(inbox_.front(), to); error != WsaError::kOk) return {error};
+  pbuf* message = inbox_.pop();
   if (from.address != nullptr) {
     store_endpoint(source_of(parcel_of(message)), from.address, from.length);
   }
@@ -169,19 +166,24 @@ Outcome UdpSocket::lend_message(pbuf* message, LoanCursor& to, const FromAddress
   return {WsaError::kOk, n, 0};
 }
 
+/// What a receive hears before any message; after can_take() an empty inbox means a lost port.
+WsaError UdpSocket::take_error() noexcept {
+  if (icmp_error_ != WsaError::kOk) return std::exchange(icmp_error_, WsaError::kOk);
+  return inbox_.empty() ? WsaError::kNetDown : WsaError::kOk;
+}
+
 Outcome UdpSocket::take_loans(LoanCursor& to, const FromAddress& from) noexcept {
   if (const WsaError error = take_error(); error != WsaError::kOk) return {error};
-  if (const WsaError error = misfit(inbox_.front(), to); error != WsaError::kOk) return {error};
-  ++stack_.counters.recv_queued;
-  return lend_message(inbox_.pop(), to, from);
+  const Outcome outcome = lend_message(to, from);
+  stack_.counters.recv_queued += outcome.error == WsaError::kOk;
+  return outcome;
 }
 
 WsaError UdpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
+  // MSG_OOB is for streams (contract: E8), and so is MSG_WAITALL.
   constexpr uint32_t kKnown = WS_MSG_PEEK | MSG_PARTIAL | MSG_PUSH_IMMEDIATE;
-  if ((call.flags & ~kKnown) != 0) return WsaError::kOpNotSupp;
-  if ((call.flags & WS_MSG_PEEK) != 0 && call.tell.overlapped != nullptr) {
-    return WsaError::kOpNotSupp;
-  }
+  if (const WsaError error = flags_refusal(call, kKnown); error != WsaError::kOk) return error;
+  // contract: E12, and B1: connect and sendto have bound it as well as bind
   if (!is_bound_ || call.buffers.empty()) return WsaError::kInval;
   if (receive_is_shut_) return WsaError::kShutdown;
   if (call.from.address != nullptr) {
@@ -191,26 +193,10 @@ WsaError UdpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
   return WsaError::kOk;
 }
 
-/// What the next receive of either kind hears instead of a message; kOk: there is one.
-WsaError UdpSocket::take_error() noexcept {
-  if (icmp_error_ != WsaError::kOk) return std::exchange(icmp_error_, WsaError::kOk);
-  return inbox_.empty() ? WsaError::kNetDown : WsaError::kOk;
-}
-
 Outcome UdpSocket::take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept {
   if (const WsaError error = take_error(); error != WsaError::kOk) return {error};
   ++stack_.counters.recv_queued;
-  if ((flags & WS_MSG_PEEK) == 0) return fill(inbox_.pop(), to, from);
-  const pbuf* const message = inbox_.front();
-  if (from.address != nullptr) {
-    store_endpoint(source_of(parcel_of(inbox_.front())), from.address, from.length);
-  }
-  const uint32_t n = scatter_peek(message, to);
-  stack_.counters.bytes_copied += n;
-  stack_.counters.bytes_delivered += n;
-  uint32_t length = 0;
-  for (const pbuf* p = message; p != nullptr; p = p->next) length += p->len;
-  return {n < length ? WsaError::kMsgSize : WsaError::kOk, n, 0};
+  return fill(to, flags, from);
 }
 
 Outcome UdpSocket::send(const SendCall& call) {

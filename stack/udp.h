@@ -6,6 +6,7 @@
 #pragma once
 
 #include "lwip/udp.h"
+#include "stack/delivery.h"
 #include "stack/socket.h"
 
 namespace millrace {
@@ -20,7 +21,7 @@ class UdpSocket final : public Socket {
   WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
   WsaError shutdown(int how) override;
-  bool is_readable() const noexcept override { return can_take(); }
+  bool is_readable() const noexcept override { return can_take(0); }
   bool is_writable() const noexcept override { return true; }
   void apply_options() noexcept override;
   bool is_connected() const noexcept override { return peer_.has_value(); }
@@ -31,8 +32,9 @@ class UdpSocket final : public Socket {
 
  protected:
   WsaError receive_refusal(const ReceiveCall& call) const noexcept override;
-  bool can_take() const noexcept override {
-    return !inbox_.empty() || icmp_error_ != WsaError::kOk || stack_.is_cut_off(*this);
+  bool can_take(uint32_t flags) const noexcept override {
+    return has_enough(inbox_, kUdpServiceFlags, flags) || icmp_error_ != WsaError::kOk ||
+           stack_.is_cut_off(*this);
   }
   Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept override;
   Outcome take_loans(LoanCursor& to, const FromAddress& from) noexcept override;
@@ -46,10 +48,11 @@ class UdpSocket final : public Socket {
   WsaError make_pcb();
   WsaError bind_implicitly();
   void deliver(pbuf* p) noexcept;
-  Outcome fill(pbuf* message, BufferCursor& to, const FromAddress& from) noexcept;
+  void serve(Request& request) noexcept;
   WsaError take_error() noexcept;
+  Outcome fill(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept;
   WsaError misfit(const pbuf* message, LoanCursor& to) const noexcept;
-  Outcome lend_message(pbuf* message, LoanCursor& to, const FromAddress& from) noexcept;
+  Outcome lend_message(LoanCursor& to, const FromAddress& from) noexcept;
   pbuf* gather(std::span<const WSABUF> buffers, uint32_t bytes) noexcept;
   WsaError transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexcept;
 

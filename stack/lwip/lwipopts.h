@@ -127,6 +127,8 @@ extern unsigned int millrace_tcp_max_rtx;
 #define LWIP_HOOK_IP6_ROUTE(source, destination) millrace_route6(source, destination)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
   millrace_tcp_in((struct tcp_pcb*)(pcb), hdr, optlen, opt1len, opt2, p)
+#define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS(p, hdr, pcb, opts) \
+  (millrace_sends_urgent ? millrace_tcp_urgent_out(pcb, hdr, opts) : (opts))
 #ifdef NDEBUG
 #define LWIP_NOASSERT 1
 #endif

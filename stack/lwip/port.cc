@@ -13,6 +13,7 @@
 #include "lwip/prot/tcp.h"
 #include "lwip/sys.h"
 #include "lwip/tcp.h"
+#include "stack/lwip/lwip_hooks.h"
 
 extern "C" {
 unsigned int millrace_tcp_wnd = 524288;
@@ -234,6 +235,7 @@ err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t 
     millrace::input_again(*header, p);
     return ERR_ABRT;  // p has been seen to
   }
+  if ((TCPH_FLAGS(header) & TCP_URG) != 0) millrace_tcp_urgent_in(pcb, header);
   if (opt_len == 0) return ERR_OK;
   if (opt1_len < opt_len && opt2 != nullptr) {
     ++engine.counters->rx_split_options;

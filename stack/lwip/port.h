@@ -34,7 +34,7 @@ struct Parcel {
   uint8_t source[16];    ///< peer's address, network byte order; IPv4 in the first 4 bytes
   uint16_t source_port;  ///< host byte order
   uint8_t family;        ///< 4 or 6
-  uint8_t flags;
+  uint8_t marks;         ///< Inbox::kEnds, kUrgent
   uint32_t zone;         ///< of a link-local source
 };
 

@@ -464,10 +464,6 @@ TEST_F(Spi_NotThere, SaysSo) {
     return static_cast<int64_t>(
         t.lpWSPJoinLeaf(s, nullptr, 0, nullptr, nullptr, nullptr, nullptr, 0, e));
   });
-  expect_not_supported("RecvDisconnect",
-                       [&](INT* e) { return t.lpWSPRecvDisconnect(s, nullptr, e); });
-  expect_not_supported("SendDisconnect",
-                       [&](INT* e) { return t.lpWSPSendDisconnect(s, nullptr, e); });
   expect_not_supported("GetQOSByName",
                        [&](INT* e) { return t.lpWSPGetQOSByName(s, nullptr, &qos, e) ? 0 : -1; });
   expect_not_supported("Ioctl", [&](INT* e) {  // winsock-rules 172

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TCP's way up: from what lwIP delivers into waiting receives or the Inbox, and from there to the
+// window, which opens by what was taken.
+#include <algorithm>
+#include <utility>
+
+#include "lwip/priv/tcp_priv.h"
+#include "stack/delivery.h"
+#include "stack/lwip_glue.h"
+#include "stack/tcp.h"
+
+namespace millrace {
+
+err_t TcpSocket::on_receive(void* arg, tcp_pcb*, pbuf* p, err_t) {
+  if (arg == nullptr) {
+    if (p != nullptr) pbuf_free(p);
+    return ERR_OK;
+  }
+  auto& self = *static_cast<TcpSocket*>(arg);
+  err_t result = ERR_OK;
+  if (p == nullptr) {
+    self.peer_closed_ = true;
+  } else if (self.announced_.empty()) {
+    self.deliver(p);
+  } else {
+    result = self.deliver_marked(p);
+  }
+  self.stack_.mark_dirty(self);
+  return result;
+}
+
+// Fills waiting receives straight from the mbuf (contract: Z3). A receive that is not full stays
+// open to the end of the turn: more of the burst may be for it (contract: B9).
+void TcpSocket::deliver(pbuf* p) noexcept {
+  while (!receives_.empty()) {
+    Request& request = *receives_.front();
+    fill(request, p);
+    is_filling_ = true;
+    if (p == nullptr && !request.is_full()) return;
+    ++stack_.counters.recv_direct;
+    is_filling_ = false;
+    const bool holds_too_much = request.loans.is_set() && request.bytes == 0;
+    if (holds_too_much) ++stack_.counters.loans_refused;
+    finish(receives_, request, holds_too_much ? WsaError::kNoBufs : WsaError::kOk);
+    if (p == nullptr) return;
+  }
+  if (p != nullptr) inbox_.push(p);
+}
+
+// What is copied goes back to the window in this turn; what is lent, when it is given back (Z4).
+void TcpSocket::fill(Request& request, pbuf*& p) noexcept {
+  uint32_t n;
+  if (request.loans.is_set()) {
+    n = lend(p, request.loans);
+  } else {
+    n = scatter(p, request.cursor);
+    to_credit_ += n;
+    stack_.counters.bytes_copied += n;
+  }
+  request.bytes += n;
+  stack_.counters.bytes_delivered += n;
+}
+
+// The receive that is being filled gets no more in this turn, or not beyond this byte.
+void TcpSocket::end_filling() noexcept {
+  if (!std::exchange(is_filling_, false) || waits_for_all(*receives_.front())) return;
+  ++stack_.counters.recv_direct;
+  finish(receives_, *receives_.front(), WsaError::kOk);
+}
+
+void TcpSocket::settle() noexcept {
+  end_filling();
+  if (to_credit_ != 0) credit(std::exchange(to_credit_, 0));
+  if (pcb_ != nullptr && pcb_->state == TIME_WAIT) forget_pcb();
+  if (pcb_ == nullptr || peer_closed_) {
+    if (inbox_.empty() && state_ != State::kOpen) {
+      // What MSG_WAITALL has got so far is no error's prey (winsock-rules 128, 141).
+      if (!receives_.empty() && receives_.front()->bytes != 0) {
+        finish(receives_, *receives_.front(), WsaError::kOk);
+      }
+      finish_all(receives_, end_of_stream());
+    }
+    if (state_ != State::kOpen) finish_all(urgent_receives_, end_of_stream());
+  }
+  if (pcb_ == nullptr) {
+    finish_all(sends_, end_error_ == WsaError::kOk ? WsaError::kConnAborted : end_error_);
+    // Operations in progress hear of the keep-alive, later ones of no connection (winsock-rules 95).
+    if (end_error_ == WsaError::kNetReset) end_error_ = WsaError::kNotConn;
+  } else if (!sends_.empty() && state_ == State::kConnected) {
+    serve_sends();
+  }
+  Socket::settle();
+}
+
+// Opens the window by what was taken, less what SO_RCVBUF holds back. The right edge never moves
+// left: a smaller buffer takes its share out of the credit that comes due.
+void TcpSocket::credit(uint32_t bytes) noexcept {
+  if (pcb_ == nullptr) return;
+  const uint32_t full = millrace_tcp_wnd;
+  const uint32_t wanted = std::clamp<uint32_t>(options.receive_buffer_bytes, pcb_->mss, full);
+  const uint32_t to_hold = full - wanted;
+  bytes += held_back_;
+  held_back_ = std::min(bytes, to_hold);
+  bytes -= held_back_;
+  while (bytes != 0) {
+    const auto n = static_cast<u16_t>(std::min<uint32_t>(bytes, UINT16_MAX));
+    tcp_recved(pcb_, n);
+    bytes -= n;
+  }
+  // lwIP announces a quarter of the full window; half of a small buffer is news, too.
+  const uint32_t news = pcb_->rcv_nxt + pcb_->rcv_ann_wnd - pcb_->rcv_ann_right_edge;
+  if (wanted < full && news >= wanted / 2) {
+    tcp_ack_now(pcb_);
+    tcp_output(pcb_);
+  }
+}
+
+WsaError TcpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
+  constexpr uint32_t kKnown =
+      WS_MSG_PEEK | WS_MSG_OOB | WS_MSG_WAITALL | MSG_PARTIAL | MSG_PUSH_IMMEDIATE;
+  if (const WsaError error = flags_refusal(call, kKnown); error != WsaError::kOk) return error;
+  if (call.buffers.empty()) return WsaError::kInval;  // winsock-rules 23
+  // contract: E2 E9
+  if (state_ != State::kConnected && state_ != State::kEnded) return WsaError::kNotConn;
+  if (receive_is_shut_) return WsaError::kShutdown;
+  const bool is_inline = options.oob_inline && (call.flags & WS_MSG_OOB) != 0;
+  return is_inline ? WsaError::kInval : WsaError::kOk;  // winsock-rules 125
+}
+
+/// Urgent bytes that came before SO_OOBINLINE was set are received first.
+Inbox& TcpSocket::source_of(uint32_t flags) noexcept {
+  const bool is_urgent = (flags & WS_MSG_OOB) != 0 || (options.oob_inline && !urgent_.empty());
+  return is_urgent ? urgent_ : inbox_;
+}
+const Inbox& TcpSocket::source_of(uint32_t flags) const noexcept {
+  return const_cast<TcpSocket&>(*this).source_of(flags);
+}
+
+bool TcpSocket::can_take(uint32_t flags) const noexcept {
+  return has_enough(source_of(flags), kTcpServiceFlags, flags) || peer_closed_ ||
+         state_ == State::kEnded;
+}
+
+WsaError TcpSocket::end_of_stream() const noexcept {
+  if (pcb_ == nullptr && end_error_ != WsaError::kOk) return end_error_;
+  return graceful_end_of(kTcpServiceFlags);  // contract: B12
+}
+
+Outcome TcpSocket::take(BufferCursor& to, uint32_t flags, const FromAddress&) noexcept {
+  Inbox& source = source_of(flags);
+  if (source.empty()) return {end_of_stream()};
+  Outcome outcome = take_from(source, to, kTcpServiceFlags, flags);
+  outcome.flags = flags & WS_MSG_OOB;
+  if ((flags & WS_MSG_PEEK) == 0) {
+    credit(outcome.bytes);
+    ++stack_.counters.recv_queued;
+  }
+  stack_.counters.bytes_copied += outcome.bytes;
+  stack_.counters.bytes_delivered += outcome.bytes;
+  return outcome;
+}
+
+Outcome TcpSocket::take_loans(LoanCursor& to, const FromAddress&) noexcept {
+  Inbox& source = source_of(0);
+  if (source.empty()) return {end_of_stream()};
+  const uint32_t n = source.lend(to);
+  ++stack_.counters.recv_queued;
+  stack_.counters.bytes_delivered += n;
+  return {WsaError::kOk, n, 0};
+}
+
+bool TcpSocket::is_shut_by_loans() const noexcept {
+  return loans.n_mbufs != 0 && pcb_ != nullptr && RCV_WND_SCALE(pcb_, pcb_->rcv_ann_wnd) == 0;
+}
+
+// A peer that was stopped hears of two segments' room at once: somebody who always holds most of the
+// window never gives back the quarter of it that lwIP would wait for (RFC 9293 3.8.6.2.2).
+void TcpSocket::loans_returned(uint32_t bytes) noexcept {
+  if (pcb_ == nullptr) return;
+  const bool was_stopped = TCP_SEQ_LT(pcb_->rcv_ann_right_edge, pcb_->rcv_nxt + pcb_->mss);
+  credit(bytes);
+  const uint32_t news = pcb_->rcv_nxt + pcb_->rcv_ann_wnd - pcb_->rcv_ann_right_edge;
+  if (was_stopped && news >= 2u * pcb_->mss) {
+    tcp_ack_now(pcb_);
+    tcp_output(pcb_);
+  }
+}
+
+}  // namespace millrace
