@@ -58,6 +58,7 @@ Outcome Socket::answer(const ReceiveCall& call, BufferCursor& to) noexcept {
   return take(to, call.flags, call.from);
 }
 
+// contract: B13
 WsaError Socket::flags_refusal(const ReceiveCall& call, uint32_t known) const noexcept {
   constexpr uint32_t kNotWithWaitAll = WS_MSG_OOB | WS_MSG_PEEK | MSG_PARTIAL;
   const bool is_peek = (call.flags & WS_MSG_PEEK) != 0;

@@ -83,6 +83,7 @@ class TcpSocket final : public Socket {
   void forget_pcb() noexcept;
   WsaError start_connect(const Endpoint& peer);
   void deliver(pbuf* p) noexcept;
+  void discard(pbuf* p) noexcept;
   void fill(Request& request, pbuf*& p) noexcept;
   void end_filling() noexcept;
   void credit(uint32_t bytes) noexcept;

@@ -44,7 +44,19 @@ void TcpSocket::deliver(pbuf* p) noexcept {
     finish(receives_, request, holds_too_much ? WsaError::kNoBufs : WsaError::kOk);
     if (p == nullptr) return;
   }
-  if (p != nullptr) inbox_.push(p);
+  if (p == nullptr) return;
+  if (receive_is_shut_) {
+    discard(p);
+  } else {
+    inbox_.push(p);
+  }
+}
+
+// After SD_RECEIVE nobody can have it: it is acknowledged, so that the peer comes to its end.
+void TcpSocket::discard(pbuf* p) noexcept {
+  ++stack_.counters.rx_after_shutdown;
+  to_credit_ += p->tot_len;
+  pbuf_free(p);
 }
 
 // What is copied goes back to the window in this turn; what is lent, when it is given back (Z4).

@@ -108,7 +108,12 @@ void TcpSocket::serve_sends() noexcept {
 WsaError TcpSocket::shutdown(int how) {
   if (how != SD_RECEIVE && how != SD_SEND && how != SD_BOTH) return WsaError::kInval;
   if (state_ != State::kConnected && state_ != State::kEnded) return WsaError::kNotConn;
-  if (how != SD_SEND) receive_is_shut_ = true;  // pending receives go on (winsock-rules 98)
+  if (how != SD_SEND) {
+    receive_is_shut_ = true;  // pending receives go on (winsock-rules 98)
+    to_credit_ += static_cast<uint32_t>(inbox_.bytes());  // nobody can have it any more
+    inbox_.clear();
+    stack_.mark_dirty(*this);  // opens the window
+  }
   if (how != SD_RECEIVE && !send_is_shut_) {
     send_is_shut_ = true;
     // Overlapped sends that wait for room go first; serve_sends() then sends the FIN.

@@ -93,6 +93,21 @@ TEST_P(Recv_E9, AfterShutdownOfReceiving) {
   EXPECT_EQ(before.text(), "late");
 }
 
+// winsock-rules 99: what nobody can receive any more is acknowledged, so that the peer comes to its end.
+TEST_P(Recv_E9, WhatComesAfterAShutdownIsAcknowledgedAndDropped) {
+  flow->send(tcp().ack().data("queued"));
+  run();
+  ASSERT_EQ(app->shutdown(SD_RECEIVE), WsaError::kOk);
+  constexpr uint32_t kMoreThanTheWindow = 700'000;
+  flow->stream(pattern(kMoreThanTheWindow));
+  advance(500);
+  uint32_t acknowledged = 0;
+  while (const auto segment = flow->next()) acknowledged = segment->ack.value_or(acknowledged);
+  EXPECT_EQ(acknowledged, 1 + 6 + kMoreThanTheWindow);
+  EXPECT_GT(counters().rx_after_shutdown, 0u);
+  EXPECT_EQ(app->send("still sends").bytes, 11u);
+}
+
 class Recv_E10 : public ConnectedTest {};
 MILLRACE_BOTH_FAMILIES(Recv_E10);
 
