@@ -6,10 +6,11 @@
 // through a DPDK ring port. Each side sends, the other receives: in a ping-pong the acknowledgement
 // rides on the answer, so one receive is one frame.
 //
-// usage: receive_cost tcp|udp ROUNDS [blocking|at-once|event|routine]
+// usage: receive_cost tcp|udp ROUNDS [blocking|at-once|event|routine|loan|loan-at-once]
 //   blocking  WSPRecv waits for the frame           at-once  it has arrived already
 //   event     WSPRecv is pending when it arrives, WSPGetOverlappedResult waits for the end
 //   routine   the same, a completion routine runs in SleepEx
+//   loan, loan-at-once   like blocking and at-once, but lent instead of copied, and given back
 #include <arpa/inet.h>
 
 #include <cstdio>
@@ -17,6 +18,7 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "millrace/loan.h"
 #include "windows.h"
 #include "ws2spi.h"
 
@@ -79,6 +81,29 @@ void receive_on(SOCKET s) {
         "WSPRecv");
 }
 
+LPFN_MILLRACE_RECVLOAN recv_loan;
+LPFN_MILLRACE_RETURNLOAN return_loan;
+
+template <typename Function>
+void fetch(SOCKET s, GUID id, Function& function) {
+  DWORD n = 0;
+  check(spi.lpWSPIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &function,
+                       sizeof function, &n, nullptr, nullptr, nullptr, &error) == 0,
+        "WSPIoctl");
+}
+
+void borrow_on(SOCKET s) {
+  WSABUF lent;
+  DWORD count = 1;
+  DWORD n = 0;
+  DWORD flags = 0;
+  check(recv_loan(s, &lent, &count, &n, &flags, nullptr, nullptr, nullptr, nullptr, nullptr,
+                  &error) == 0 &&
+            n == kBytes,
+        "recv_loan");
+  check(return_loan(&lent, 1, &error) == 0, "return_loan");
+}
+
 /// Turns until the frame is in the socket's inbox.
 void let_arrive(SOCKET s) {
   WS_fd_set set{1, {s}};
@@ -127,6 +152,12 @@ const Kind kKinds[] = {
        let_arrive(s);
        receive_on(s);
      }},
+    {"loan", kNothing, borrow_on},
+    {"loan-at-once", kNothing,
+     [](SOCKET s) {
+       let_arrive(s);
+       borrow_on(s);
+     }},
     {"event", [](SOCKET s) { post(s, nullptr); }, await_result},
     {"routine", [](SOCKET s) { post(s, on_done); }, await_routine},
 };
@@ -145,13 +176,17 @@ int main(int argc, char** argv) {
   const int rounds = argc >= 3 ? std::atoi(argv[2]) : 0;
   const Kind* const kind = find_kind(argc == 4 ? argv[3] : "blocking");
   if (rounds <= 0 || (!is_udp && std::strcmp(argv[1], "tcp") != 0) || kind == nullptr) {
-    std::fprintf(stderr, "usage: receive_cost tcp|udp ROUNDS [blocking|at-once|event|routine]\n");
+    std::fprintf(stderr,
+                 "usage: receive_cost tcp|udp ROUNDS "
+                 "[blocking|at-once|event|routine|loan|loan-at-once]\n");
     return 2;
   }
   WSPDATA data;
   if (WSPStartup(MAKEWORD(2, 2), &data, nullptr, WSPUPCALLTABLE{}, &spi) != 0) return 1;
   SOCKET client = make(is_udp ? WS_SOCK_DGRAM : WS_SOCK_STREAM);
   SOCKET server = make(is_udp ? WS_SOCK_DGRAM : WS_SOCK_STREAM);
+  fetch(client, WSAID_MILLRACE_RECVLOAN, recv_loan);
+  fetch(client, WSAID_MILLRACE_RETURNLOAN, return_loan);
   bind_to(server, 7001);
   if (is_udp) {
     bind_to(client, 7002);

@@ -41,7 +41,8 @@ BOOL WSPAPI wsp_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped, LP
     return FALSE;
   }
   const Outcome outcome = outcome_of(*lpOverlapped);
-  *lpcbTransfer = outcome.bytes;  // on failure, too, as Windows does (winsock-rules 77)
+  // contract: B14; on failure, too, as Windows does (winsock-rules 77)
+  *lpcbTransfer = outcome.bytes;
   *lpdwFlags = outcome.flags;
   if (outcome.error == WsaError::kOk) return TRUE;
   tell(lpErrno, static_cast<INT>(outcome.error));

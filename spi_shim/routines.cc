@@ -16,7 +16,7 @@ struct RoutineCall {
   Completion completion;
   std::unique_ptr<RoutineCall> next;  ///< behind it, deferred
 
-  void run() const {
+  void run() const {  // contract: B20
     completion.tell.routine(static_cast<DWORD>(completion.outcome.error), completion.outcome.bytes,
                             completion.tell.overlapped, completion.outcome.flags);
   }

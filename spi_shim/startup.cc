@@ -89,7 +89,7 @@ int add_start(Started& state, WORD version, const WSPUPCALLTABLE& table) noexcep
 
 Stack* running_stack() noexcept { return started().stack.load(std::memory_order_relaxed); }
 
-Stack* stack_for_call(LPINT lpErrno) noexcept {
+Stack* stack_for_call(LPINT lpErrno) noexcept {  // contract: E4
   Stack* const stack = is_in_hook() ? nullptr : running_stack();
   if (stack == nullptr) tell(lpErrno, is_in_hook() ? WSAEINPROGRESS : WSANOTINITIALISED);
   return stack;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The procedures that move bytes: WSPRecv, WSPRecvFrom, WSPSend, WSPSendTo; and the two that lend
-// them, which are extension functions.
+// The procedures that move bytes: WSPRecv (contract: C1), WSPRecvFrom, WSPSend, WSPSendTo; and the
+// two that lend them, which are extension functions.
 #include "spi_shim/call.h"
 #include "spi_shim/extensions.h"
 #include "spi_shim/procedures.h"
@@ -93,7 +93,8 @@ bool can_say_from(const FromAddress& from) noexcept {
                                          static_cast<size_t>(*from.length)));
 }
 
-/// Writes the results of a call that is done; a pending or failed one leaves them alone (C5).
+/// Writes the results of a call that is done; a pending or failed one leaves them alone
+/// (contract: C5).
 int report(const Call& call, const Outcome& outcome, LPDWORD bytes, LPDWORD flags) noexcept {
   if (outcome.error != WsaError::kOk) return call.fail(outcome.error);
   if (bytes != nullptr) *bytes = outcome.bytes;

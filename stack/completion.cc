@@ -62,7 +62,7 @@ void Completion::show(const Application& application) const noexcept {
   if (tell.routine != nullptr) {
     application.queue_routine(*this);
   } else if (tell.event != nullptr) {
-    application.signal_event(tell.event);
+    application.signal_event(tell.event);  // contract: B17
   }
 }
 

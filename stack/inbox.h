@@ -21,7 +21,7 @@ namespace millrace {
 ///                      null when all is gone
 /// @param[in,out] to    advanced by what was copied
 /// @return bytes copied, 0 .. min(chain, room)
-/// @source LPWSPRECV Remarks; contract B7 Z1
+/// @source LPWSPRECV Remarks; contract: B7 Z1
 uint32_t scatter(pbuf*& from, BufferCursor& to) noexcept;
 
 /// The same without taking anything (MSG_PEEK); continues into following parcels if asked to.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A Loan is received payload that its caller reads in place: a WSABUF that points into the mbuf
-// (contract: Z2). Lending is another way of taking, beside scatter(); nothing is copied.
+// (contract: Z2, Z4). Lending is another way of taking, beside scatter(); nothing is copied.
 //
 //   Inbox or burst --lend()--> the caller's WSABUFs --Loans::give_back()--> pool
 //                                                   --Loans::reclaim() at close--> pool
 //
 // Invariant: an mbuf is in a chain of Loans and in its socket's LoanAccount exactly while a caller
-// has its address. The entry stands in the mbuf's private area (lwip/port.h Loan), so a loan costs no
-// allocation; an address that a caller brings is only ever compared, never followed.
+// has its address. The entry stands in the mbuf's private area (lwip/port.h Loan), so a loan costs
+// no allocation; an address that a caller brings is only ever compared, never followed.
 #pragma once
 
 #include <cstdint>
@@ -98,7 +98,6 @@ class Loans {
   const uint32_t most_;
   Counters& counters_;
   uint32_t n_ = 0;
-  uint32_t shift_;
   std::vector<pbuf*> chains_;  ///< linked by pbuf::next, which a loan has no other use for
 };
 

@@ -40,6 +40,7 @@ WsaError Socket::close() {
     }
   }
   if (is_closed_) return WsaError::kOk;  // by another thread while this one lingered
+  // What is outstanding ends with this (contract: E17).
   is_closed_ = true;
   release_pcb(!(options.linger && options.linger_s == 0));
   finish_all(receives_, WsaError::kOperationAborted);
@@ -92,7 +93,7 @@ uint64_t Socket::deadline_after(uint32_t timeout_ms) const noexcept {
 
 Outcome Socket::start(RequestQueue& queue, const Overlapped& tell, const Work& work) {
   if (queue.size() >= stack_.config().stack.max_requests_per_socket) {
-    return {WsaError::kWouldBlock};
+    return {WsaError::kWouldBlock};  // contract: E10
   }
   Request& request = *stack_.new_request();
   if (work.loans != nullptr) {
@@ -109,7 +110,7 @@ Outcome Socket::start(RequestQueue& queue, const Overlapped& tell, const Work& w
   mark_pending(*tell.overlapped);
   queue.push(request);
   ++stack_.counters.requests_started;
-  return {WsaError::kIoPending};
+  return {WsaError::kIoPending};  // contract: E16 B3
 }
 
 Outcome Socket::wait_for(RequestQueue& queue, Request& request, uint32_t timeout_ms) noexcept {

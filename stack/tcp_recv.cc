@@ -122,6 +122,7 @@ WsaError TcpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
       WS_MSG_PEEK | WS_MSG_OOB | WS_MSG_WAITALL | MSG_PARTIAL | MSG_PUSH_IMMEDIATE;
   if (const WsaError error = flags_refusal(call, kKnown); error != WsaError::kOk) return error;
   if (call.buffers.empty()) return WsaError::kInval;  // winsock-rules 23
+  // contract: E2 E9
   if (state_ != State::kConnected && state_ != State::kEnded) return WsaError::kNotConn;
   if (receive_is_shut_) return WsaError::kShutdown;  // contract: E9
   const bool is_inline = options.oob_inline && (call.flags & WS_MSG_OOB) != 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The command runs on DPDK's telemetry thread. It holds the mutex of the list while it reads a Stack,
-// and takes the Stack's lock by itself, not a Guard: completions are not shown from here.
+// The command runs on DPDK's telemetry thread. It holds the mutex of the list while it reads a
+// Stack, and takes the Stack's lock by itself, not a Guard: completions are not shown from here.
 #include "stack/telemetry.h"
 
 #include <rte_telemetry.h>

@@ -158,7 +158,9 @@ WsaError UdpSocket::misfit(const pbuf* message, LoanCursor& to) const noexcept {
 Outcome UdpSocket::lend_message(LoanCursor& to, const FromAddress& from) noexcept {
   if (const WsaError error = misfit(inbox_.front(), to); error != WsaError::kOk) return {error};
   pbuf* message = inbox_.pop();
-  if (from.address != nullptr) store_endpoint(source_of(parcel_of(message)), from.address, from.length);
+  if (from.address != nullptr) {
+    store_endpoint(source_of(parcel_of(message)), from.address, from.length);
+  }
   const uint32_t n = lend(message, to);
   stack_.counters.bytes_delivered += n;
   return {WsaError::kOk, n, 0};
@@ -181,6 +183,7 @@ WsaError UdpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
   // MSG_OOB is for streams (contract: E8), and so is MSG_WAITALL.
   constexpr uint32_t kKnown = WS_MSG_PEEK | MSG_PARTIAL | MSG_PUSH_IMMEDIATE;
   if (const WsaError error = flags_refusal(call, kKnown); error != WsaError::kOk) return error;
+  // contract: E12, and B1: connect and sendto have bound it as well as bind
   if (!is_bound_ || call.buffers.empty()) return WsaError::kInval;
   if (receive_is_shut_) return WsaError::kShutdown;
   if (call.from.address != nullptr) {

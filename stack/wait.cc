@@ -128,6 +128,7 @@ bool Stack::wait_with_hook(Waiter& waiter, uint64_t deadline_ns,
   }
 }
 
+// contract: E3
 uint32_t Stack::cancel_blocked(uint32_t thread) noexcept {
   const auto cancel = [this](auto concerns) {
     uint32_t n = 0;

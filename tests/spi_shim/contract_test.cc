@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Rules of the receive contract that are about the call itself: its prototype, what it returns and
 // writes, and how the same result is told in every way in which it can be asked for.
+#include <algorithm>
 #include <type_traits>
+#include <vector>
 
 #define MILLRACE_USE_WS_PREFIX
 #include "tests/support/spi.h"
@@ -107,6 +109,28 @@ TEST_P(Recv_B3, BuffersArePostedFilledAsDataArrivesAndThenTheCompletionIsShown) 
   EXPECT_EQ(ws().result(server_, overlap, true), 7);
   EXPECT_TRUE(overlap.is_signalled());
   EXPECT_EQ(std::string(first, 3) + std::string(second, 4), "abcdefg");
+}
+
+class Recv_B8 : public Receiving {};
+MILLRACE_BOTH_SPI_FAMILIES(Recv_B8);
+
+TEST_P(Recv_B8, TheArrayIsTheCallersAgainAtOnceHoweverLongItIs) {
+  for (const size_t n_buffers : {1u, 4u, 5u, 100u}) {
+    std::string memory(n_buffers * 2, '.');
+    std::vector<WSABUF> array;
+    for (size_t i = 0; i < n_buffers; ++i) array.push_back({2, memory.data() + 2 * i});
+    Overlap overlap;
+    ASSERT_EQ(ws().table.lpWSPRecv(server_, array.data(), static_cast<DWORD>(n_buffers), &n_,
+                                   &flags_, overlap.get(), nullptr, nullptr, &ws().error),
+              SOCKET_ERROR);
+    ASSERT_EQ(ws().error, WSA_IO_PENDING);
+    std::fill(array.begin(), array.end(), WSABUF{0xffffffff, nullptr});
+    array = {};
+    const std::string text(n_buffers * 2, static_cast<char>('a' + n_buffers % 26));
+    ASSERT_EQ(ws().send(client_, text), static_cast<int>(text.size()));
+    EXPECT_EQ(ws().result(server_, overlap, true), static_cast<int>(text.size()));
+    EXPECT_EQ(memory, text);
+  }
 }
 
 class Recv_B14 : public Receiving {};

@@ -97,7 +97,7 @@ TEST(Config, EverySettingReachesItsMember) {
   EXPECT_EQ(port.neighbors, (std::vector<Neighbor>{router, host}));
   EXPECT_EQ(config.tcp, (TcpConfig{65536, 32768, true, 60000, 500, 3, 7, 1000}));
   EXPECT_EQ(config.udp, UdpConfig{4096});
-  EXPECT_EQ(config.stack, (StackConfig{2048, IdlePolicy::kSleep, 0, 10, 5}));
+  EXPECT_EQ(config.stack, (StackConfig{2048, IdlePolicy::kSleep, 0, 10, 5, 6, 7}));
 }
 
 TEST(Config, TheFullFileAboveHasEverySettingOfConfigDef) {

@@ -27,9 +27,7 @@ class LoanUdpTest : public FamilyTest {
     ASSERT_EQ(app->bind(kPort), WsaError::kOk);
   }
 
-  Frame datagram(const Bytes& payload) {
-    return udp_frame(family(), kPeerPort, kPort, payload);
-  }
+  Frame datagram(const Bytes& payload) { return udp_frame(family(), kPeerPort, kPort, payload); }
   void arrives(const Bytes& payload) {
     peer().send(datagram(payload));
     run();
@@ -105,6 +103,18 @@ TEST_P(Recv_Z2_Udp, APendingLoanTooShortFailsAndTheNextReceiveGetsTheMessage) {
   EXPECT_EQ(wide_loan.error(), WsaError::kOk);
   EXPECT_EQ(n_wide, 4u);
   EXPECT_EQ(give_back(stack(), wide), WsaError::kOk);
+}
+
+// winsock-rules 114; the error comes before what is queued, and once
+TEST_P(Recv_Z2_Udp, AnErrorFromTheNetworkFailsALoanAsItFailsAReceive) {
+  ASSERT_EQ(app->send(bytes_of("anybody there?"), at_peer(kPeerPort)).error, WsaError::kOk);
+  run();
+  const auto about = peer().next();
+  ASSERT_TRUE(about);
+  peer().send(icmp_error(Icmps::kPortUnreachable, about->frame));
+  run();
+  EXPECT_EQ(app->borrow().error, WsaError::kConnReset);
+  EXPECT_EQ(app->borrow().error, WsaError::kWouldBlock);
 }
 
 TEST_P(Recv_Z2_Udp, NotBoundIsRefused) {

@@ -40,10 +40,10 @@ class Lender {
     Lent lent;
     lent.buffers.resize(room);
     lent.count = room;
-    lent.result = recv_loan(s, lent.buffers.data(), &lent.count, &lent.n_bytes, &flags,
-                            wants_from ? lent.from.get() : nullptr,
-                            wants_from ? &lent.from.length : nullptr, nullptr, nullptr, nullptr,
-                            &lent.error);
+    lent.result =
+        recv_loan(s, lent.buffers.data(), &lent.count, &lent.n_bytes, &flags,
+                  wants_from ? lent.from.get() : nullptr, wants_from ? &lent.from.length : nullptr,
+                  nullptr, nullptr, nullptr, &lent.error);
     lent.buffers.resize(lent.result == 0 ? lent.count : 0);
     return lent;
   }

@@ -4,7 +4,7 @@
 //
 //   GUID id = WSAID_MILLRACE_RECVLOAN;           // and WSAID_MILLRACE_RETURNLOAN
 //   LPFN_MILLRACE_RECVLOAN recv_loan;
-//   WSPIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &recv_loan, sizeof recv_loan, ...);
+//   WSPIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &recv_loan, 8, ...);
 //   WSABUF lent[32];  DWORD count = 32, bytes, flags = 0;
 //   recv_loan(s, lent, &count, &bytes, &flags, nullptr, nullptr, nullptr, nullptr, nullptr, &error);
 //   ... read lent[0 .. count - 1] ...

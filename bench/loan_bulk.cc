@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// 64 KiB that have arrived in 1460-byte segments: taken by one WSPRecv that copies, or by one
+// loaned receive and its return. Only that is timed, not the arrival.
+//
+// Four ways, alternating in one run, so that what else the machine does falls on all of them: copy
+// and loan, each alone and followed by reading every byte. And twice: right after the segments
+// arrived, and after everything was pushed out of the caches. usage: loan_bulk [ROUNDS]
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "millrace/loan.h"
+
+namespace {
+
+constexpr ULONG kBytes = 64 << 10;
+constexpr size_t kEvictBytes = 256 << 20;  // more than any cache has
+WSPPROC_TABLE spi;
+INT error;
+LPFN_MILLRACE_RECVLOAN recv_loan;
+LPFN_MILLRACE_RETURNLOAN return_loan;
+std::vector<char> buffer(kBytes);
+std::vector<uint64_t> evict(kEvictBytes / sizeof(uint64_t));
+volatile uint64_t sink;  // what was read must not be left out
+
+void check(bool ok, const char* what) {
+  if (ok) return;
+  std::fprintf(stderr, "loan_bulk: %s failed with %d\n", what, error);
+  std::exit(1);
+}
+
+template <typename Function>
+void fetch(SOCKET s, GUID id, Function& function) {
+  DWORD n = 0;
+  check(spi.lpWSPIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &function,
+                       sizeof function, &n, nullptr, nullptr, nullptr, &error) == 0,
+        "WSPIoctl");
+}
+
+void read_all(const char* bytes, size_t n) {
+  uint64_t sum = 0;
+  for (; n >= sizeof sum; n -= sizeof sum, bytes += sizeof sum) {
+    uint64_t word;
+    std::memcpy(&word, bytes, sizeof word);
+    sum += word;
+  }
+  sink = sum;
+}
+
+void copy(SOCKET s, bool reads) {
+  WSABUF to{kBytes, buffer.data()};
+  DWORD n = 0, flags = 0;
+  check(spi.lpWSPRecv(s, &to, 1, &n, &flags, nullptr, nullptr, nullptr, &error) == 0 && n == kBytes,
+        "WSPRecv");
+  if (reads) read_all(buffer.data(), kBytes);
+}
+
+void loan(SOCKET s, bool reads) {
+  std::array<WSABUF, 64> lent;
+  DWORD count = lent.size(), n = 0, flags = 0;
+  check(recv_loan(s, lent.data(), &count, &n, &flags, nullptr, nullptr, nullptr, nullptr, nullptr,
+                  &error) == 0 &&
+            n == kBytes,
+        "recv_loan");
+  for (DWORD i = 0; reads && i < count; ++i) read_all(lent[i].buf, lent[i].len);
+  check(return_loan(lent.data(), count, &error) == 0, "return_loan");
+}
+
+struct Way {
+  const char* name;
+  void (*take)(SOCKET s, bool reads);
+  bool reads;
+  std::vector<double> ns;
+};
+
+void let_arrive(SOCKET from, SOCKET to) {
+  static std::vector<char> bytes(kBytes, 'b');
+  WSABUF data{kBytes, bytes.data()};
+  DWORD n = 0;
+  check(spi.lpWSPSend(from, &data, 1, &n, 0, nullptr, nullptr, nullptr, &error) == 0 && n == kBytes,
+        "WSPSend");
+  for (WS_u_long there = 0; there != kBytes;) {
+    WS_fd_set set{1, {from}};
+    WS_timeval at_once{};
+    spi.lpWSPSelect(0, nullptr, nullptr, &set, &at_once, &error);  // turns
+    check(spi.lpWSPIoctl(to, WS_FIONREAD, nullptr, 0, &there, sizeof there, &n, nullptr, nullptr,
+                         nullptr, &error) == 0,
+          "WSPIoctl");
+  }
+}
+
+double median(std::vector<double>& values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<ptrdiff_t>(values.size() / 2),
+                   values.end());
+  return values[values.size() / 2];
+}
+
+void measure(SOCKET from, SOCKET to, int rounds, bool is_cold) {
+  std::array<Way, 4> ways = {{{"copy", copy, false, {}},
+                              {"loan", loan, false, {}},
+                              {"copy, read", copy, true, {}},
+                              {"loan, read", loan, true, {}}}};
+  for (int i = 0; i < rounds; ++i) {
+    for (Way& way : ways) {
+      let_arrive(from, to);
+      if (is_cold) {
+        for (size_t k = 0; k < evict.size(); k += 8) ++evict[k];
+      }
+      const auto begin = std::chrono::steady_clock::now();
+      way.take(to, way.reads);
+      const std::chrono::duration<double, std::nano> time =
+          std::chrono::steady_clock::now() - begin;
+      way.ns.push_back(time.count());
+    }
+  }
+  std::array<double, 4> ns;
+  for (size_t i = 0; i < ways.size(); ++i) ns[i] = median(ways[i].ns);
+  for (size_t i = 0; i < ways.size(); ++i) {
+    std::printf("%-12s %-6s %8.0f ns %6.2f\n", ways[i].name, is_cold ? "cold" : "warm", ns[i],
+                ns[i] / ns[i & ~size_t{1}]);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int rounds = argc == 2 ? std::atoi(argv[1]) : 200;
+  WSPDATA data;
+  if (rounds <= 0) return 2;
+  if (WSPStartup(MAKEWORD(2, 2), &data, nullptr, WSPUPCALLTABLE{}, &spi) != 0) return 1;
+  WS_sockaddr_in address{};
+  address.sin_family = WS_AF_INET;
+  address.sin_port = htons(7001);
+  address.sin_addr.S_un.S_addr = htonl(INADDR_LOOPBACK);
+  const auto* const name = reinterpret_cast<const WS_sockaddr*>(&address);
+  const SOCKET listener = spi.lpWSPSocket(WS_AF_INET, WS_SOCK_STREAM, 0, nullptr, 0, 0, &error);
+  const SOCKET from = spi.lpWSPSocket(WS_AF_INET, WS_SOCK_STREAM, 0, nullptr, 0, 0, &error);
+  check(spi.lpWSPBind(listener, name, sizeof address, &error) == 0, "WSPBind");
+  check(spi.lpWSPListen(listener, 1, &error) == 0, "WSPListen");
+  check(
+      spi.lpWSPConnect(from, name, sizeof address, nullptr, nullptr, nullptr, nullptr, &error) == 0,
+      "WSPConnect");
+  const SOCKET to = spi.lpWSPAccept(listener, nullptr, nullptr, nullptr, 0, &error);
+  check(to != INVALID_SOCKET, "WSPAccept");
+  const INT on = 1;
+  spi.lpWSPSetSockOpt(from, WS_IPPROTO_TCP, WS_TCP_NODELAY, reinterpret_cast<const CHAR*>(&on),
+                      sizeof on, &error);
+  fetch(to, WSAID_MILLRACE_RECVLOAN, recv_loan);
+  fetch(to, WSAID_MILLRACE_RETURNLOAN, return_loan);
+  std::printf("%-12s %-6s %11s %6s\n", "64 KiB", "cache", "median", "ratio");
+  measure(from, to, rounds, false);
+  measure(from, to, std::max(1, rounds / 10), true);
+  spi.lpWSPCleanup(&error);
+}
