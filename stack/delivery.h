@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Byte stream or message: what the service flags of a protocol make of its receives, decided here and
-// nowhere else.
+// Byte stream or message: what the service flags of a protocol make of its receives, decided here
+// and nowhere else.
 //
 //   XP1_MESSAGE_ORIENTED  XP1_PSEUDO_STREAM  MSG_PARTIAL    acts as        (LPWSPRECV Remarks)
 //   not set               *                  *              byte stream
@@ -8,8 +8,8 @@
 //   set                   not set            set            byte stream
 //   set                   not set            not set        message oriented
 //
-// MSG_PARTIAL counts only where the protocol has it (XP1_PARTIAL_MESSAGE): UDP has not. In the third
-// row a receive does not wait for all of a message, but it still ends where the message ends.
+// MSG_PARTIAL counts only where the protocol has it (XP1_PARTIAL_MESSAGE): UDP has not. In the
+// third row a receive does not wait for all of a message, but it still ends where the message ends.
 // TCP and UDP are the first and the last row; a transport of reliable messages takes the others.
 #pragma once
 
@@ -56,21 +56,22 @@ constexpr WsaError graceful_end_of(uint32_t service_flags) {
   return has_messages(service_flags) ? WsaError::kDiscon : WsaError::kOk;
 }
 
-/// The way down: whether a send ends its message (contract: B13). It does, but for MSG_PARTIAL where the
-/// protocol has it; where it has not, such a send is refused.
+/// The way down: whether a send ends its message (contract: B13). It does, but for MSG_PARTIAL
+/// where the protocol has it; where it has not, such a send is refused.
 constexpr bool ends_message(uint32_t service_flags, uint32_t send_flags) {
   return has_messages(service_flags) && (send_flags & MSG_PARTIAL) == 0;
 }
 
-/// Whether a receive with these flags has something to take: bytes, or a whole message (contract: B6).
+/// Whether a receive with these flags has something to take: bytes, or a whole message (contract:
+/// B6).
 inline bool has_enough(const Inbox& inbox, uint32_t service_flags, uint32_t flags) noexcept {
   return delivery_of(service_flags, (flags & MSG_PARTIAL) != 0) == DeliveryMode::kByteStream
              ? !inbox.empty()
              : inbox.has_whole_message();
 }
 
-/// Answers a receive from an Inbox that has_enough(): at most up to the end of a message or the next
-/// mark, but for MSG_WAITALL, which goes on until it is full or nothing is left.
+/// Answers a receive from an Inbox that has_enough(): at most up to the end of a message or the
+/// next mark, but for MSG_WAITALL, which goes on until it is full or nothing is left.
 ///
 /// @param[in,out] to     advanced by what was copied
 /// @param         flags  of the call: MSG_PEEK, MSG_WAITALL

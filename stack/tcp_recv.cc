@@ -96,7 +96,8 @@ void TcpSocket::settle() noexcept {
   }
   if (pcb_ == nullptr) {
     finish_all(sends_, end_error_ == WsaError::kOk ? WsaError::kConnAborted : end_error_);
-    // Operations in progress hear of the keep-alive, later ones of no connection (winsock-rules 95).
+    // Operations in progress hear of the keep-alive, later ones of no connection (winsock-rules
+    // 95).
     if (end_error_ == WsaError::kNetReset) end_error_ = WsaError::kNotConn;
   } else if (!sends_.empty() && state_ == State::kConnected) {
     serve_sends();
@@ -127,6 +128,7 @@ void TcpSocket::credit(uint32_t bytes) noexcept {
   }
 }
 
+// contract: B13
 WsaError TcpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
   constexpr uint32_t kKnown =
       WS_MSG_PEEK | WS_MSG_OOB | WS_MSG_WAITALL | MSG_PARTIAL | MSG_PUSH_IMMEDIATE;
@@ -134,7 +136,7 @@ WsaError TcpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
   if (call.buffers.empty()) return WsaError::kInval;  // winsock-rules 23
   // contract: E2 E9
   if (state_ != State::kConnected && state_ != State::kEnded) return WsaError::kNotConn;
-  if (receive_is_shut_) return WsaError::kShutdown;
+  if (receive_is_shut_) return WsaError::kShutdown;  // contract: E9
   const bool is_inline = options.oob_inline && (call.flags & WS_MSG_OOB) != 0;
   return is_inline ? WsaError::kInval : WsaError::kOk;  // winsock-rules 125
 }
@@ -185,8 +187,8 @@ bool TcpSocket::is_shut_by_loans() const noexcept {
   return loans.n_mbufs != 0 && pcb_ != nullptr && RCV_WND_SCALE(pcb_, pcb_->rcv_ann_wnd) == 0;
 }
 
-// A peer that was stopped hears of two segments' room at once: somebody who always holds most of the
-// window never gives back the quarter of it that lwIP would wait for (RFC 9293 3.8.6.2.2).
+// A peer that was stopped hears of two segments' room at once: somebody who always holds most of
+// the window never gives back the quarter of it that lwIP would wait for (RFC 9293 3.8.6.2.2).
 void TcpSocket::loans_returned(uint32_t bytes) noexcept {
   if (pcb_ == nullptr) return;
   const bool was_stopped = TCP_SEQ_LT(pcb_->rcv_ann_right_edge, pcb_->rcv_nxt + pcb_->mss);

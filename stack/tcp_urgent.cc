@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Urgent data (RFC 9293 3.8.5, RFC 6093), which lwIP ignores in both directions.
 //
-//   sequence numbers   | a b c | ! | d e f |      pointer one past the urgent byte, as Windows and Linux
-//   Inbox                a b c |             read stops at the mark
-//   urgent_                     !             read by MSG_OOB; with SO_OOBINLINE it stays between the two
-//   Inbox                          d e f      the next read goes on here
+//   sequence numbers   | a b c | ! | d e f |      pointer one past the urgent byte, as Windows and
+//   Linux Inbox                a b c |             read stops at the mark urgent_ ! read by
+//   MSG_OOB; with SO_OOBINLINE it stays between the two Inbox                          d e f the
+//   next read goes on here
 //
-// Received: lwIP's input hook shows each header before lwIP looks at it. What its pointer names is kept
-// in announced_, by sequence number, until on_receive() is given that byte, whatever order segments
-// come in. The bytes around it are not copied: where a mark divides an mbuf, an indirect mbuf holds
-// the second part. Several urgent bytes wait in turn, as on Windows (winsock-rules 126, 127).
+// Received: lwIP's input hook shows each header before lwIP looks at it. What its pointer names is
+// kept in announced_, by sequence number, until on_receive() is given that byte, whatever order
+// segments come in. The bytes around it are not copied: where a mark divides an mbuf, an indirect
+// mbuf holds the second part. Several urgent bytes wait in turn, as on Windows (winsock-rules 126,
+// 127).
 //
-// Sent: the flag and the pointer stand in the header of the queued segment that ends with the urgent
-// byte, so a retransmission carries them, too. Contract: B13.
+// Sent: the flag and the pointer stand in the header of the queued segment that ends with the
+// urgent byte, so a retransmission carries them, too. Contract: B13.
 #include <rte_mbuf.h>
 
 #include <algorithm>
@@ -57,8 +58,8 @@ bool divide(pbuf* chain, uint32_t offset) {
   return true;
 }
 
-/// Leaves the first bytes, up to where a pbuf begins, in the chain. @return the others; either may be
-/// null
+/// Leaves the first bytes, up to where a pbuf begins, in the chain. @return the others; either may
+/// be null
 pbuf* split(pbuf*& chain, uint32_t bytes) {
   pbuf** link = &chain;
   for (; bytes != 0; link = &(*link)->next) bytes -= (*link)->len;
@@ -81,9 +82,8 @@ void TcpSocket::on_urgent(tcp_pcb& pcb, uint32_t number) noexcept {
 void TcpSocket::announce(const tcp_pcb& pcb, uint32_t number) noexcept {
   if (number - pcb.rcv_nxt >= pcb.rcv_wnd) return;
   if (announced_.empty()) next_number_ = pcb.rcv_nxt;
-  const auto at = std::find_if(announced_.begin(), announced_.end(), [=](uint32_t other) {
-    return TCP_SEQ_GEQ(other, number);
-  });
+  const auto at = std::find_if(announced_.begin(), announced_.end(),
+                               [=](uint32_t other) { return TCP_SEQ_GEQ(other, number); });
   if (at != announced_.end() && *at == number) return;
   if (announced_.size() + urgent_.parcels() >= kMostUrgentBytes) {
     ++stack_.counters.rx_urgent_ignored;
@@ -92,8 +92,8 @@ void TcpSocket::announce(const tcp_pcb& pcb, uint32_t number) noexcept {
   announced_.insert(at, number);
 }
 
-// Dividing first: if there is no mbuf for it, the whole stays with lwIP, which offers it again at its
-// next fast timer.
+// Dividing first: if there is no mbuf for it, the whole stays with lwIP, which offers it again at
+// its next fast timer.
 err_t TcpSocket::deliver_marked(pbuf* p) noexcept {
   const uint32_t length = p->tot_len;
   for (const uint32_t number : announced_) {
@@ -165,8 +165,8 @@ uint64_t TcpSocket::readable_bytes() const noexcept {
 
 // ---- what is sent ----
 
-// Nothing may join the segment behind the urgent byte: a header has room for one pointer. And it goes
-// out at once, whatever Nagle says: this flag makes the next tcp_output() send all that fits.
+// Nothing may join the segment behind the urgent byte: a header has room for one pointer. And it
+// goes out at once, whatever Nagle says: this flag makes the next tcp_output() send all that fits.
 void TcpSocket::mark_urgent() noexcept {
   tcp_seg* last = pcb_->unsent;
   while (last->next != nullptr) last = last->next;

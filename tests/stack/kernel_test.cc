@@ -329,6 +329,40 @@ TEST_P(Kernel, DatagramsOfAllSizesBothWays) {
   }
 }
 
+TEST_P(Kernel, ItsUrgentDataComesOutOfTheStream) {  // contract: B13
+  auto [s, peer] = connect_to_stack();
+  EXPECT_TRUE(kernel->run([&p = peer] {
+    return p.send_all("abc") && p.send_urgent("de!") && p.send_all("fgh");
+  }));
+  EXPECT_EQ(ws().recv(s, 10, WS_MSG_OOB), "!");
+  EXPECT_EQ(ws().received_flags, DWORD{WS_MSG_OOB});
+  EXPECT_EQ(ws().recv_all(s, 8), "abcdefgh");
+  // Each is read before the next is sent: Linux keeps one.
+  for (const char byte : std::string("?#")) {
+    EXPECT_TRUE(kernel->run([&p = peer, byte] { return p.send_urgent({byte}); }));
+    EXPECT_TRUE(ws().is_ready(s, 'x', 20'000));
+    EXPECT_EQ(ws().is_at_mark(s), 0);
+    EXPECT_EQ(ws().recv(s, 10, WS_MSG_OOB), std::string(1, byte));
+    EXPECT_EQ(ws().is_at_mark(s), 1);
+  }
+}
+
+TEST_P(Kernel, OurUrgentDataIsItsUrgentData) {  // contract: B13
+  auto [s, peer] = connect_to_kernel();
+  EXPECT_EQ(ws().send(s, "abc"), 3);
+  EXPECT_EQ(ws().send(s, "de!", WS_MSG_OOB), 3);
+  EXPECT_EQ(ws().send(s, "fgh"), 3);
+  EXPECT_EQ(kernel->run([&p = peer] { return p.recv_urgent(); }), "!");
+  EXPECT_EQ(kernel->run([&p = peer] { return p.recv_all(8); }), "abcdefgh");
+  const std::string text = noise(100'000, 9);
+  auto urgent = kernel->start([&p = peer, &text] {
+    const std::string before = p.recv_all(text.size() - 1);
+    return before == text.substr(0, text.size() - 1) ? p.recv_urgent() : "not the stream";
+  });
+  EXPECT_EQ(ws().send(s, text, WS_MSG_OOB), 100'000);
+  EXPECT_EQ(urgent.get(), text.substr(text.size() - 1));
+}
+
 TEST_P(Kernel, SmallPiecesBothWaysAtOnce) {
   auto [s, peer] = connect_to_kernel();
   constexpr size_t kBytes = 500'000;

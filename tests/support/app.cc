@@ -165,6 +165,12 @@ Outcome App::send(const Bytes& bytes, const std::optional<Endpoint>& to) {
   return socket_->send({std::span(&buffer, 1), 0, to, {}});
 }
 
+Outcome App::send_urgent(std::string_view text) {
+  const WSABUF buffer{static_cast<ULONG>(text.size()), const_cast<CHAR*>(text.data())};
+  const Stack::Guard guard(world_.stack());
+  return socket_->send({std::span(&buffer, 1), WS_MSG_OOB, std::nullopt, {}});
+}
+
 Received App::receive(size_t room, uint32_t flags) {
   std::vector<Bytes> buffers = {Bytes(room)};
   const std::vector<WSABUF> wsabufs = wsabufs_of(buffers);
@@ -179,7 +185,7 @@ Received App::receive(size_t room, uint32_t flags) {
     outcome = socket_->receive({wsabufs, flags, wanted, {}});
   }
   buffers[0].resize(outcome.bytes);
-  Received received{outcome.error, std::move(buffers[0]), std::nullopt};
+  Received received{outcome.error, std::move(buffers[0]), std::nullopt, outcome.flags};
   if (is_message && from.sin6_family != 0) received.from = endpoint_of(from);
   return received;
 }
@@ -255,12 +261,12 @@ Posted& App::post_receive(const std::vector<size_t>& rooms, uint32_t flags) {
   return posted;
 }
 
-Posted& App::post_send(const Bytes& bytes) {
+Posted& App::post_send(const Bytes& bytes, uint32_t flags) {
   Posted& posted = *posted_.emplace_back(std::make_unique<Posted>(std::vector<size_t>{}));
   posted.buffers = {bytes};
   std::vector<WSABUF> wsabufs = wsabufs_of(posted.buffers);
   const Stack::Guard guard(world_.stack());
-  finish(posted, socket_->send({wsabufs, 0, std::nullopt, tell_of(posted)}));
+  finish(posted, socket_->send({wsabufs, flags, std::nullopt, tell_of(posted)}));
   std::fill(wsabufs.begin(), wsabufs.end(), WSABUF{0xffffffff, nullptr});
   return posted;
 }

@@ -33,6 +33,7 @@ class Posted {
   /// How it ended; only when it is not pending.
   WsaError error() const { return outcome_of(overlapped).error; }
   uint32_t n_bytes() const { return outcome_of(overlapped).bytes; }
+  uint32_t flags() const { return outcome_of(overlapped).flags; }
   /// The first n_bytes() of the buffers. Fails the test if anything behind them was touched.
   Bytes bytes() const;
   std::string text() const;
@@ -53,6 +54,7 @@ struct Received {
   WsaError error = WsaError::kOk;
   Bytes bytes;
   std::optional<Endpoint> from;  ///< datagrams
+  uint32_t flags = 0;
 };
 
 /// What a loaned receive came to.
@@ -92,6 +94,7 @@ class App {
 
   Outcome send(const Bytes& bytes, const std::optional<Endpoint>& to = std::nullopt);
   Outcome send(std::string_view text) { return send(bytes_of(text)); }
+  Outcome send_urgent(std::string_view text);
   Received receive(size_t room = 65536, uint32_t flags = 0);
   /// The same into several buffers, which come back one by one.
   Outcome receive_into(std::vector<Bytes>& buffers, uint32_t flags = 0);
@@ -107,7 +110,7 @@ class App {
 
   Posted& post_receive(const std::vector<size_t>& rooms, uint32_t flags = 0);
   Posted& post_receive(size_t room) { return post_receive(std::vector<size_t>{room}); }
-  Posted& post_send(const Bytes& bytes);
+  Posted& post_send(const Bytes& bytes, uint32_t flags = 0);
 
   /// The thread that overlapped calls are posted in the name of.
   uint32_t owner = 0;

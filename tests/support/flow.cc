@@ -22,6 +22,7 @@ bool fits(const Segment& expected, const Segment& got) {
   constexpr uint8_t kCompared = Segment::kFin | Segment::kSyn | Segment::kRst | Segment::kAck;
   return (expected.flags & kCompared) == (got.flags & kCompared) && fits(expected.seq, got.seq) &&
          fits(expected.ack, got.ack) && fits(expected.window, got.window) &&
+         fits(expected.urgent, got.urgent) &&
          fits(expected.mss, got.mss) && fits(expected.window_scale, got.window_scale) &&
          expected.payload == got.payload;
 }

@@ -28,6 +28,8 @@ class Flow {
   void send(const Segment& segment);
   /// The frame that send() would put on the wire, for a test that damages it first.
   Bytes frame_of(const Segment& segment);
+  /// The test has sent such a frame with so many bytes: what follows continues behind them.
+  void sent(size_t n_bytes) { own_next_ += static_cast<uint32_t>(n_bytes); }
 
   /// The Stack's next segment of this connection, after run(); relative.
   std::optional<Segment> next();

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -178,6 +179,22 @@ bool KernelSocket::send_all(const std::string& bytes) {
     at += static_cast<size_t>(n);
   }
   return true;
+}
+
+bool KernelSocket::send_urgent(const std::string& bytes) {
+  const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_OOB | MSG_NOSIGNAL);
+  error = n < 0 ? errno : 0;
+  return n == static_cast<ssize_t>(bytes.size());
+}
+
+// recv(MSG_OOB) does not wait; poll does.
+std::string KernelSocket::recv_urgent() {
+  pollfd waits{fd_, POLLPRI, 0};
+  char byte;
+  if (poll(&waits, 1, kPatienceSeconds * 1000) != 1 || ::recv(fd_, &byte, 1, MSG_OOB) != 1) {
+    return error = errno, "";
+  }
+  return {byte};
 }
 
 std::string KernelSocket::recv_all(size_t n) {

@@ -81,6 +81,10 @@ class KernelSocket {
 
   KernelSocket accept();
   bool send_all(const std::string& bytes);
+  /// The last byte is urgent.
+  bool send_urgent(const std::string& bytes);
+  /// The urgent byte, out of line, once it has come; "" after a while or on an error.
+  std::string recv_urgent();
   /// Up to n bytes; fewer at the end of the stream or on an error.
   std::string recv_all(size_t n);
   /// One call.

@@ -188,6 +188,7 @@ std::string Winsock::recv(SOCKET s, size_t room, DWORD flags) {
   DWORD n = kUntouched;
   const int result = table.lpWSPRecv(s, &buffer, 1, &n, &flags, nullptr, nullptr, nullptr, &error);
   if (result == 0) {
+    received_flags = flags;
     bytes.resize(n);
     return bytes;
   }
@@ -221,11 +222,11 @@ std::string Winsock::recv_all(SOCKET s, size_t n) {
   return all;
 }
 
-int Winsock::send(SOCKET s, std::string_view text) {
+int Winsock::send(SOCKET s, std::string_view text, DWORD flags) {
   error = 0;
   WSABUF buffer = buffer_of(text);
   DWORD n = 0;
-  const int result = table.lpWSPSend(s, &buffer, 1, &n, 0, nullptr, nullptr, nullptr, &error);
+  const int result = table.lpWSPSend(s, &buffer, 1, &n, flags, nullptr, nullptr, nullptr, &error);
   return result == 0 ? static_cast<int>(n) : result;
 }
 
@@ -238,11 +239,10 @@ int Winsock::send_to(SOCKET s, std::string_view text, const Address& to) {
   return result == 0 ? static_cast<int>(n) : result;
 }
 
-int Winsock::post_recv(SOCKET s, Overlap& overlap) {
+int Winsock::post_recv(SOCKET s, Overlap& overlap, DWORD flags) {
   error = 0;
   WSABUF buffer{static_cast<ULONG>(overlap.memory.size()), overlap.memory.data()};
   DWORD n = kUntouched;
-  DWORD flags = 0;
   const int result =
       table.lpWSPRecv(s, &buffer, 1, &n, &flags, overlap.get(), nullptr, nullptr, &error);
   if (result != 0) {
@@ -288,14 +288,19 @@ int Winsock::set_nonblocking(SOCKET s, bool on) {
                           nullptr, &error);
 }
 
-int64_t Winsock::readable_bytes(SOCKET s) {
+int64_t Winsock::asked(SOCKET s, DWORD code) {
   error = 0;
   WS_u_long value = 0;
   DWORD n = 0;
-  const int result = table.lpWSPIoctl(s, WS_FIONREAD, nullptr, 0, &value, sizeof value, &n, nullptr,
+  const int result = table.lpWSPIoctl(s, code, nullptr, 0, &value, sizeof value, &n, nullptr,
                                       nullptr, nullptr, &error);
+  EXPECT_EQ(n, result == 0 ? sizeof value : 0u);
   return result == 0 ? int64_t{value} : -1;
 }
+
+int64_t Winsock::readable_bytes(SOCKET s) { return asked(s, WS_FIONREAD); }
+
+int64_t Winsock::is_at_mark(SOCKET s) { return asked(s, WS_SIOCATMARK); }
 
 bool Winsock::is_ready(SOCKET s, char what, LONG timeout_ms) {
   error = 0;

@@ -81,10 +81,10 @@ class Winsock {
   /// Receives until n bytes are there or the stream ends.
   std::string recv_all(SOCKET s, size_t n);
   /// @return bytes sent, or SOCKET_ERROR
-  int send(SOCKET s, std::string_view text);
+  int send(SOCKET s, std::string_view text, DWORD flags = 0);
   int send_to(SOCKET s, std::string_view text, const Address& to);
   /// @return what WSPRecv returned; error is WSA_IO_PENDING when it started
-  int post_recv(SOCKET s, Overlap& overlap);
+  int post_recv(SOCKET s, Overlap& overlap, DWORD flags = 0);
   /// WSPGetOverlappedResult. @return bytes, or SOCKET_ERROR
   int result(SOCKET s, Overlap& overlap, bool wait);
   /// The result as text, after waiting for it.
@@ -95,6 +95,8 @@ class Winsock {
   int64_t option(SOCKET s, int level, int name);
   int set_nonblocking(SOCKET s, bool on = true);
   int64_t readable_bytes(SOCKET s);
+  /// SIOCATMARK. @return the value, or -1
+  int64_t is_at_mark(SOCKET s);
   /// One socket, one condition. @param what  'r', 'w' or 'x'
   bool is_ready(SOCKET s, char what, LONG timeout_ms = 0);
 
@@ -107,6 +109,10 @@ class Winsock {
 
   const WSPPROC_TABLE table;
   INT error = 0;
+  DWORD received_flags = 0;  ///< what the last successful recv() wrote into lpFlags
+
+ private:
+  int64_t asked(SOCKET s, DWORD code);
 };
 
 /// Starts the provider on the embedded loopback, and ends it. Once all sockets are closed, those

@@ -44,7 +44,8 @@ Bytes upper_bytes(const Segment& segment) {
   put(out, static_cast<uint8_t>((kTcpBytes + options.size()) / 4 << 4));
   put(out, segment.flags);
   put16(out, segment.window.value_or(0xffff));
-  put32(out, 0);  // checksum, urgent pointer
+  put16(out, 0);  // checksum
+  put16(out, segment.urgent.value_or(0));
   put(out, options);
   put(out, segment.payload);
   return out;
@@ -204,6 +205,7 @@ std::string text(const Segment& segment) {
   add("seq", segment.seq);
   add("ack", segment.ack);
   add("win", segment.window);
+  add("urg", segment.urgent);
   add("mss", segment.mss);
   add("wscale", segment.window_scale);
   return line + " length " + std::to_string(segment.payload.size());

@@ -70,6 +70,7 @@ struct Segment {
   uint8_t flags = 0;
   std::optional<uint32_t> seq, ack;
   std::optional<uint16_t> window;  ///< as in the header, unscaled
+  std::optional<uint16_t> urgent;  ///< the pointer; received: set where the flag is
   std::optional<uint16_t> mss;
   std::optional<uint8_t> window_scale;
   bool sack_permitted = false;
@@ -141,6 +142,8 @@ class TcpWriter {
   /// The flag alone: any number where it is expected.
   TcpWriter& ack() { return flag(Segment::kAck); }
   TcpWriter& window(uint16_t n) { return segment_.window = n, *this; }
+  /// Sets the flag, too.
+  TcpWriter& urg(uint16_t pointer) { return segment_.urgent = pointer, flag(Segment::kUrg); }
   TcpWriter& mss(uint16_t n) { return segment_.mss = n, *this; }
   TcpWriter& window_scale(uint8_t n) { return segment_.window_scale = n, *this; }
   TcpWriter& options(Bytes raw) { return segment_.more_options = std::move(raw), *this; }

@@ -45,6 +45,7 @@ std::optional<Segment> read_tcp(const Bytes& upper, std::string& why) {
   segment.flags = upper[13] & 0x3f;
   if (segment.has(Segment::kAck)) segment.ack = get32(upper, 8);
   segment.window = get16(upper, 14);
+  if (segment.has(Segment::kUrg)) segment.urgent = get16(upper, 18);
   if (!read_options(upper, header, segment)) return complain(why, "TCP options");
   segment.payload = cut(upper, header, upper.size());
   return segment;
