@@ -193,6 +193,14 @@ std::optional<WS_sockaddr_in6> parse_ipv6(std::string_view text) {
   return a;
 }
 
+// In memory up to its final zero, or as far as ascii_of reads.
+bool is_there(const WCHAR* wide) {
+  for (std::size_t i = 0; can_read(wide + i); ++i) {
+    if (wide[i] == 0 || i == kMaxTextBytes) return true;
+  }
+  return false;
+}
+
 // The caller's UTF-16 as ASCII; nothing when it has other characters or is too long.
 std::optional<Text> ascii_of(const WCHAR* wide) {
   Text text;
@@ -260,6 +268,7 @@ INT wsp_string_to_address(LPWSTR AddressString, INT AddressFamily,
     return fail(WsaError::kFault, lpErrno);
   }
   if (AddressString == nullptr || !is_ours(lpProtocolInfo)) return fail(WsaError::kInval, lpErrno);
+  if (!is_there(AddressString)) return fail(WsaError::kFault, lpErrno);
 
   const auto text = ascii_of(AddressString);
   if (AddressFamily == WS_AF_INET) {

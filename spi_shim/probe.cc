@@ -22,8 +22,8 @@ struct ProbeEntry {
   int32_t fault;
 };
 // The linker's names for a section's limits.
-extern "C" const ProbeEntry __start_millrace_probes[];
-extern "C" const ProbeEntry __stop_millrace_probes[];
+extern "C" [[gnu::visibility("hidden")]] const ProbeEntry __start_millrace_probes[];
+extern "C" [[gnu::visibility("hidden")]] const ProbeEntry __stop_millrace_probes[];
 
 namespace millrace {
 namespace {
@@ -83,6 +83,8 @@ void pass_on(int number, siginfo_t* info, void* context) noexcept {
 }
 
 void on_fault(int number, siginfo_t* info, void* context) noexcept {
+  // A signal that was sent while a probe happened to run is not the probe's.
+  if (info->si_code <= 0) return pass_on(number, info, context);
   greg_t& instruction = static_cast<ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP];
   for (const ProbeEntry* e = __start_millrace_probes; e != __stop_millrace_probes; ++e) {
     if (target(e->instruction) != static_cast<uintptr_t>(instruction)) continue;

@@ -96,8 +96,7 @@ void TcpSocket::settle() noexcept {
   }
   if (pcb_ == nullptr) {
     finish_all(sends_, end_error_ == WsaError::kOk ? WsaError::kConnAborted : end_error_);
-    // Operations in progress hear of the keep-alive, later ones of no connection (winsock-rules
-    // 95).
+    // Operations in progress hear of the keep-alive, later ones of no connection: winsock-rules 95.
     if (end_error_ == WsaError::kNetReset) end_error_ = WsaError::kNotConn;
   } else if (!sends_.empty() && state_ == State::kConnected) {
     serve_sends();
@@ -128,15 +127,14 @@ void TcpSocket::credit(uint32_t bytes) noexcept {
   }
 }
 
-// contract: B13
+// contract: B13 E2 E9
 WsaError TcpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
   constexpr uint32_t kKnown =
       WS_MSG_PEEK | WS_MSG_OOB | WS_MSG_WAITALL | MSG_PARTIAL | MSG_PUSH_IMMEDIATE;
   if (const WsaError error = flags_refusal(call, kKnown); error != WsaError::kOk) return error;
   if (call.buffers.empty()) return WsaError::kInval;  // winsock-rules 23
-  // contract: E2 E9
   if (state_ != State::kConnected && state_ != State::kEnded) return WsaError::kNotConn;
-  if (receive_is_shut_) return WsaError::kShutdown;  // contract: E9
+  if (receive_is_shut_) return WsaError::kShutdown;
   const bool is_inline = options.oob_inline && (call.flags & WS_MSG_OOB) != 0;
   return is_inline ? WsaError::kInval : WsaError::kOk;  // winsock-rules 125
 }

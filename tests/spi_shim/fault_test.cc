@@ -5,11 +5,13 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <memory>
 #include <source_location>
 
 #define MILLRACE_USE_WS_PREFIX
 #include "tests/support/spi.h"
+#include "mstcpip.h"
 #include "winsock2.h"
 
 namespace millrace::test {
@@ -246,6 +248,11 @@ TEST_P(Spi_Fault, NamesOptionsAndSets) {
   WS_fd_set one{};
   WS_FD_SET(client, &one);
   expect_fault(t.lpWSPSelect(0, &one, nullptr, nullptr, pages_.bad<WS_timeval>(), e));
+  expect_fault(t.lpWSPIoctl(client, SIO_KEEPALIVE_VALS, pages_.across_the_edge<CHAR>(12), 12,
+                            nullptr, 0, &n, nullptr, nullptr, nullptr, e));
+  auto* const unended = pages_.before_the_edge<WCHAR>(8);
+  std::fill(unended, unended + 4, u'1');
+  expect_fault(t.lpWSPStringToAddress(unended, family(), nullptr, Address().get(), &length, e));
   expect_fault(t.lpWSPSocket(family(), 0, 0, pages_.bad<WSAPROTOCOL_INFOW>(), 0, 0, e));
   (void)server;
 }
