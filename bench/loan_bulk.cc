@@ -3,9 +3,11 @@
 // loaned receive and its return. Only that is timed, not the arrival.
 //
 // Four ways, alternating in one run, so that what else the machine does falls on all of them: copy
-// and loan, each alone and followed by reading every byte. And twice: right after the segments
-// arrived, and after everything was pushed out of the caches. usage: loan_bulk [ROUNDS]
+// and loan, each alone and followed by reading every byte. And with three states of the caches:
+// right after the segments arrived (warm), with their payload flushed as if a device had just
+// written it (payload cold), and with everything pushed out (cold). usage: loan_bulk [ROUNDS]
 #include <arpa/inet.h>
+#include <immintrin.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +15,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <unordered_map>
 #include <vector>
 
 #include "millrace/loan.h"
@@ -27,6 +30,11 @@ LPFN_MILLRACE_RECVLOAN recv_loan;
 LPFN_MILLRACE_RETURNLOAN return_loan;
 std::vector<char> buffer(kBytes);
 std::vector<uint64_t> evict(kEvictBytes / sizeof(uint64_t));
+std::array<WSABUF, 64> lent;
+DWORD n_lent;
+// Every piece of payload that was lent: the pool hands the same mbufs out again and again, so these
+// are the ones that the next copy is made from, too.
+std::unordered_map<const char*, ULONG> payloads;
 volatile uint64_t sink;  // what was read must not be left out
 
 void check(bool ok, const char* what) {
@@ -43,7 +51,7 @@ void fetch(SOCKET s, GUID id, Function& function) {
         "WSPIoctl");
 }
 
-void read_all(const char* bytes, size_t n) {
+[[gnu::noinline]] void read_all(const char* bytes, size_t n) {
   uint64_t sum = 0;
   for (; n >= sizeof sum; n -= sizeof sum, bytes += sizeof sum) {
     uint64_t word;
@@ -62,14 +70,15 @@ void copy(SOCKET s, bool reads) {
 }
 
 void loan(SOCKET s, bool reads) {
-  std::array<WSABUF, 64> lent;
-  DWORD count = lent.size(), n = 0, flags = 0;
-  check(recv_loan(s, lent.data(), &count, &n, &flags, nullptr, nullptr, nullptr, nullptr, nullptr,
+  DWORD n = 0, flags = 0;
+  n_lent = lent.size();
+  check(recv_loan(s, lent.data(), &n_lent, &n, &flags, nullptr, nullptr, nullptr, nullptr, nullptr,
                   &error) == 0 &&
             n == kBytes,
         "recv_loan");
-  for (DWORD i = 0; reads && i < count; ++i) read_all(lent[i].buf, lent[i].len);
-  check(return_loan(lent.data(), count, &error) == 0, "return_loan");
+  for (DWORD i = 0; reads && i < n_lent; ++i) read_all(lent[i].buf, lent[i].len);
+  std::array<WSABUF, 64> to_return = lent;
+  check(return_loan(to_return.data(), n_lent, &error) == 0, "return_loan");
 }
 
 struct Way {
@@ -101,7 +110,21 @@ double median(std::vector<double>& values) {
   return values[values.size() / 2];
 }
 
-void measure(SOCKET from, SOCKET to, int rounds, bool is_cold) {
+enum class Caches { kWarm, kPayloadCold, kCold };
+constexpr const char* kCacheNames[] = {"warm", "payload cold", "cold"};
+
+void prepare(Caches caches) {
+  if (caches == Caches::kPayloadCold) {
+    for (const auto& [bytes, n] : payloads) {
+      for (ULONG at = 0; at < n + 64; at += 64) _mm_clflush(bytes + at);
+    }
+    _mm_mfence();
+  } else if (caches == Caches::kCold) {
+    for (size_t i = 0; i < evict.size(); i += 8) ++evict[i];
+  }
+}
+
+void measure(SOCKET from, SOCKET to, int rounds, Caches caches) {
   std::array<Way, 4> ways = {{{"copy", copy, false, {}},
                               {"loan", loan, false, {}},
                               {"copy, read", copy, true, {}},
@@ -109,21 +132,20 @@ void measure(SOCKET from, SOCKET to, int rounds, bool is_cold) {
   for (int i = 0; i < rounds; ++i) {
     for (Way& way : ways) {
       let_arrive(from, to);
-      if (is_cold) {
-        for (size_t k = 0; k < evict.size(); k += 8) ++evict[k];
-      }
+      prepare(caches);
       const auto begin = std::chrono::steady_clock::now();
       way.take(to, way.reads);
       const std::chrono::duration<double, std::nano> time =
           std::chrono::steady_clock::now() - begin;
       way.ns.push_back(time.count());
+      for (DWORD k = 0; k < n_lent; ++k) payloads[lent[k].buf] = lent[k].len;
     }
   }
   std::array<double, 4> ns;
   for (size_t i = 0; i < ways.size(); ++i) ns[i] = median(ways[i].ns);
   for (size_t i = 0; i < ways.size(); ++i) {
-    std::printf("%-12s %-6s %8.0f ns %6.2f\n", ways[i].name, is_cold ? "cold" : "warm", ns[i],
-                ns[i] / ns[i & ~size_t{1}]);
+    std::printf("%-12s %-12s %8.0f ns %6.2f\n", ways[i].name,
+                kCacheNames[static_cast<size_t>(caches)], ns[i], ns[i] / ns[i & ~size_t{1}]);
   }
 }
 
@@ -153,8 +175,9 @@ int main(int argc, char** argv) {
                       sizeof on, &error);
   fetch(to, WSAID_MILLRACE_RECVLOAN, recv_loan);
   fetch(to, WSAID_MILLRACE_RETURNLOAN, return_loan);
-  std::printf("%-12s %-6s %11s %6s\n", "64 KiB", "cache", "median", "ratio");
-  measure(from, to, rounds, false);
-  measure(from, to, std::max(1, rounds / 10), true);
+  std::printf("%-12s %-12s %11s %6s\n", "64 KiB", "caches", "median", "ratio");
+  measure(from, to, rounds, Caches::kWarm);
+  measure(from, to, rounds, Caches::kPayloadCold);
+  measure(from, to, std::max(1, rounds / 10), Caches::kCold);
   spi.lpWSPCleanup(&error);
 }

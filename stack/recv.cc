@@ -16,7 +16,9 @@ namespace millrace {
 
 Outcome Socket::receive(const ReceiveCall& call) {
   if (const WsaError refusal = receive_refusal(call); refusal != WsaError::kOk) return {refusal};
-  if (const WsaError refusal = loan_refusal(call); refusal != WsaError::kOk) return {refusal};
+  if (call.loans != nullptr) {
+    if (const WsaError refusal = loan_refusal(call); refusal != WsaError::kOk) return {refusal};
+  }
   RequestQueue& line = (call.flags & WS_MSG_OOB) != 0 ? urgent_receives_ : receives_;
   const bool is_overlapped = call.tell.overlapped != nullptr;
   const bool must_not_wait = !is_overlapped && options.is_nonblocking;
@@ -72,7 +74,6 @@ WsaError Socket::flags_refusal(const ReceiveCall& call, uint32_t known) const no
 // Who holds too much hears of it even where nothing waits: with the window shut by what is held, a
 // call that waited would wait for itself (contract: Z4). The end of a stream needs no memory.
 WsaError Socket::loan_refusal(const ReceiveCall& call) noexcept {
-  if (call.loans == nullptr) return WsaError::kOk;
   constexpr uint32_t kCopying = WS_MSG_PEEK | WS_MSG_OOB | WS_MSG_WAITALL;
   if ((call.flags & kCopying) != 0) return WsaError::kOpNotSupp;
   if (loan_room() != 0 && !(inbox_.empty() && is_shut_by_loans())) return WsaError::kOk;
