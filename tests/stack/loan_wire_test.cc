@@ -217,6 +217,23 @@ TEST_P(Recv_Z2, SegmentsThatCameOutOfOrderAreLentInOrder) {
   give_back(stack(), lent.buffers);
 }
 
+TEST_P(Recv_Z2, AMarkOfUrgentDataDividesASegmentIntoTwoLoans) {
+  flow->send(tcp().ack().urg(3).data("ab!cd"));
+  run();
+  Lent before = app->borrow();
+  EXPECT_EQ(before.text(), "ab");
+  Lent behind = app->borrow();
+  EXPECT_EQ(behind.text(), "cd");
+  EXPECT_EQ(give_back(stack(), before.buffers), WsaError::kOk);
+  flow->stream(pattern(50'000), 1000);  // the memory that both lie in is not used again yet
+  EXPECT_TRUE(same(app->drain(), pattern(50'000)));
+  EXPECT_EQ(behind.text(), "cd");
+  EXPECT_EQ(give_back(stack(), behind.buffers), WsaError::kOk);
+  EXPECT_EQ(app->borrow(4, WS_MSG_OOB).error, WsaError::kOpNotSupp);
+  const Received urgent = app->receive(10, WS_MSG_OOB);
+  EXPECT_EQ(urgent.bytes, bytes_of("!"));
+}
+
 // ---- contract: Z3, a pending one is filled in the turn that receives ----
 
 TEST_P(Recv_Z2, APendingLoanIsFilledInItsTurnAmongReceivesThatCopy) {
