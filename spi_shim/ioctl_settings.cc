@@ -4,13 +4,14 @@
 #include <cstring>
 
 #include "mstcpip.h"
+#include "spi_shim/probe.h"
 
 namespace millrace {
 namespace {
 
 template <typename T>
 bool read(T& value, const void* in, uint32_t in_bytes) noexcept {
-  if (in == nullptr || in_bytes < sizeof value) return false;
+  if (in_bytes < sizeof value || !can_read(in, sizeof value)) return false;
   std::memcpy(&value, in, sizeof value);
   return true;
 }
