@@ -7,6 +7,7 @@
 #include <array>
 #include <string_view>
 
+#include "spi_shim/probe.h"
 #include "stack/delivery.h"
 #include "ws2spi.h"
 
@@ -48,6 +49,15 @@ constexpr std::array<WSAPROTOCOL_INFOW, 4> kCatalog = {
 
 constexpr int chosen(int argument, int from_info) {
   return argument == 0 || argument == FROM_PROTOCOL_INFO ? from_info : argument;
+}
+
+// Whether the list can be read up to its 0; no list is fine.
+bool is_list(const INT* protocols) {
+  if (protocols == nullptr) return true;
+  for (; can_read(protocols); ++protocols) {
+    if (*protocols == 0) return true;
+  }
+  return false;
 }
 
 // Whether an entry is in a list that ends with 0; no list wants all.
@@ -98,8 +108,9 @@ CatalogMatch catalog_find(int af, int type, int protocol, const WSAPROTOCOL_INFO
 int WSPAPI WSCEnumProtocols(LPINT lpiProtocols, LPWSAPROTOCOL_INFOW lpProtocolBuffer,
                             LPDWORD lpdwBufferLength, LPINT lpErrno) noexcept {
   using namespace millrace;
-  if (lpdwBufferLength == nullptr) {
-    *lpErrno = WSAEFAULT;
+  const FaultWatch watch;  // it works without WSPStartup
+  if (!can_write(lpdwBufferLength) || !is_list(lpiProtocols)) {
+    tell(lpErrno, WSAEFAULT);
     return SOCKET_ERROR;
   }
   const auto is_asked_for = [lpiProtocols](const WSAPROTOCOL_INFOW& e) {
@@ -108,9 +119,14 @@ int WSPAPI WSCEnumProtocols(LPINT lpiProtocols, LPWSAPROTOCOL_INFOW lpProtocolBu
   const auto n = static_cast<int>(std::count_if(kCatalog.begin(), kCatalog.end(), is_asked_for));
   const DWORD needed_bytes = static_cast<DWORD>(n) * DWORD{sizeof(WSAPROTOCOL_INFOW)};
   const DWORD room_bytes = *lpdwBufferLength;
+  if (lpProtocolBuffer != nullptr && room_bytes >= needed_bytes &&
+      !can_write_objects(lpProtocolBuffer, static_cast<size_t>(n))) {
+    tell(lpErrno, WSAEFAULT);
+    return SOCKET_ERROR;
+  }
   *lpdwBufferLength = needed_bytes;
   if (lpProtocolBuffer == nullptr || room_bytes < needed_bytes) {
-    *lpErrno = WSAENOBUFS;
+    tell(lpErrno, WSAENOBUFS);
     return SOCKET_ERROR;
   }
   std::copy_if(kCatalog.begin(), kCatalog.end(), lpProtocolBuffer, is_asked_for);

@@ -80,7 +80,7 @@ BOOL WSAAPI WSAResetEvent(WSAEVENT hEvent) noexcept { return event_reset(hEvent)
 DWORD WSAAPI WSAWaitForMultipleEvents(DWORD cEvents, const WSAEVENT* lphEvents, BOOL fWaitAll,
                                       DWORD dwTimeout, BOOL fAlertable) noexcept {
   if (cEvents == 0 || cEvents > WSA_MAXIMUM_WAIT_EVENTS || running_stack() == nullptr ||
-      !can_read(lphEvents, cEvents * sizeof *lphEvents)) {
+      !can_read_objects(lphEvents, cEvents)) {
     return WSA_WAIT_FAILED;
   }
   const std::span events(lphEvents, cEvents);

@@ -53,7 +53,7 @@ INT fail(WsaError error, LPINT lpErrno) {
 }
 
 bool is_ours(const WSAPROTOCOL_INFOW* info) {
-  return info == nullptr || (can_read(info) && catalog_entry(info->dwCatalogEntryId) != nullptr);
+  return info == nullptr || catalog_entry(info->dwCatalogEntryId) != nullptr;
 }
 
 // --- Writing -------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ Text text_of(const WS_sockaddr_in6& a) {
 // The caller's bytes as an address of the family they name; they need not be aligned.
 std::optional<Text> text_of(const WS_sockaddr* address, std::size_t length_bytes) {
   ADDRESS_FAMILY family = WS_AF_UNSPEC;
-  if (length_bytes < sizeof family || !can_read(address, length_bytes)) return std::nullopt;
+  if (address == nullptr || length_bytes < sizeof family) return std::nullopt;
   std::memcpy(&family, address, sizeof family);
   if (family == WS_AF_INET && length_bytes >= sizeof(WS_sockaddr_in)) {
     WS_sockaddr_in a;
@@ -193,8 +193,10 @@ std::optional<WS_sockaddr_in6> parse_ipv6(std::string_view text) {
   return a;
 }
 
-// In memory up to its final zero, or as far as ascii_of reads.
-bool is_there(const WCHAR* wide) {
+bool is_there(const WSAPROTOCOL_INFOW* info) { return info == nullptr || can_read(info); }
+
+// Up to its final zero, or as far as ascii_of reads.
+bool is_text(const WCHAR* wide) {
   for (std::size_t i = 0; can_read(wide + i); ++i) {
     if (wide[i] == 0 || i == kMaxTextBytes) return true;
   }
@@ -239,13 +241,12 @@ INT read_as(Parse parse, const std::optional<Text>& text, LPSOCKADDR to, LPINT l
 INT wsp_address_to_string(LPSOCKADDR lpsaAddress, DWORD dwAddressLength,
                           LPWSAPROTOCOL_INFOW lpProtocolInfo, LPWSTR lpszAddressString,
                           LPDWORD lpdwAddressStringLength, LPINT lpErrno) noexcept {
-  if (lpdwAddressStringLength == nullptr || !is_ours(lpProtocolInfo)) {
-    return fail(WsaError::kInval, lpErrno);
-  }
-  if (!can_write(lpdwAddressStringLength) ||
+  if (lpdwAddressStringLength == nullptr) return fail(WsaError::kInval, lpErrno);
+  if (!can_write(lpdwAddressStringLength) || !is_there(lpProtocolInfo) ||
       (lpsaAddress != nullptr && !can_read(lpsaAddress, dwAddressLength))) {
     return fail(WsaError::kFault, lpErrno);
   }
+  if (!is_ours(lpProtocolInfo)) return fail(WsaError::kInval, lpErrno);
   const auto text = text_of(lpsaAddress, dwAddressLength);
   if (!text) return fail(WsaError::kInval, lpErrno);
 
@@ -253,7 +254,7 @@ INT wsp_address_to_string(LPSOCKADDR lpsaAddress, DWORD dwAddressLength,
   const DWORD room = *lpdwAddressStringLength;
   *lpdwAddressStringLength = static_cast<DWORD>(ascii.size() + 1);
   if (room < *lpdwAddressStringLength ||
-      !can_write(lpszAddressString, *lpdwAddressStringLength * sizeof(WCHAR))) {
+      !can_write_objects(lpszAddressString, *lpdwAddressStringLength)) {
     return fail(WsaError::kFault, lpErrno);
   }
   *std::copy(ascii.begin(), ascii.end(), lpszAddressString) = 0;
@@ -267,8 +268,9 @@ INT wsp_string_to_address(LPWSTR AddressString, INT AddressFamily,
       !can_write(lpAddress, static_cast<size_t>(*lpAddressLength))) {
     return fail(WsaError::kFault, lpErrno);
   }
-  if (AddressString == nullptr || !is_ours(lpProtocolInfo)) return fail(WsaError::kInval, lpErrno);
-  if (!is_there(AddressString)) return fail(WsaError::kFault, lpErrno);
+  if (AddressString == nullptr) return fail(WsaError::kInval, lpErrno);
+  if (!is_text(AddressString) || !is_there(lpProtocolInfo)) return fail(WsaError::kFault, lpErrno);
+  if (!is_ours(lpProtocolInfo)) return fail(WsaError::kInval, lpErrno);
 
   const auto text = ascii_of(AddressString);
   if (AddressFamily == WS_AF_INET) {

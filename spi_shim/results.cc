@@ -21,7 +21,7 @@ BOOL WSPAPI wsp_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped, LP
       call.fail(error);
       return FALSE;
     };
-    if (!can_write(lpOverlapped) || !can_write(lpcbTransfer) || !can_write(lpdwFlags)) {
+    if (!can_read(lpOverlapped) || !can_write(lpcbTransfer) || !can_write(lpdwFlags)) {
       return refuse(WsaError::kFault);
     }
     Stack& stack = call.socket().stack();
@@ -59,7 +59,7 @@ class SelectSets {
   bool are_there() const noexcept {
     return std::all_of(std::begin(sets_), std::end(sets_), [](WS_fd_set* set) {
       constexpr size_t kHead = offsetof(WS_fd_set, fd_array);
-      return set == nullptr || (can_write(set, kHead) &&
+      return set == nullptr || (is_aligned(set) && can_write(set, kHead) &&
                                 can_write(set, kHead + set->fd_count * sizeof(SOCKET)));
     });
   }

@@ -131,7 +131,9 @@ SOCKET WSPAPI wsp_accept(SOCKET s, WS_sockaddr* addr, LPINT addrlen, LPCONDITION
 
 bool names_nobody(const WS_sockaddr* name, int length) noexcept {
   ADDRESS_FAMILY family;
-  if (length < static_cast<int>(sizeof family) || !can_read(name, sizeof family)) return false;
+  if (length < static_cast<int>(sizeof family)) return false;
+  const auto whole = static_cast<size_t>(std::min<int>(length, sizeof(WS_sockaddr_in6)));
+  if (!can_read(name, whole)) return false;  // zeros before a page that is missing are no family
   std::memcpy(&family, name, sizeof family);
   return family == WS_AF_UNSPEC;
 }

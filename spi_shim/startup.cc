@@ -81,7 +81,7 @@ int add_start(Started& state, WORD version, const WSPUPCALLTABLE& table) noexcep
   } else if (const int error = bring_up(state); error != 0) {
     return error;
   }
-  ++state.count;
+  if (state.count++ == 0) watch_for_faults();
   return 0;
 }
 
@@ -134,11 +134,9 @@ extern "C" int WSPAPI WSPStartup(WORD wVersionRequested, LPWSPDATA lpWSPData, LP
                                  LPWSPPROC_TABLE lpProcTable) noexcept {
   Started& state = started();
   const std::lock_guard guard(state.mutex);
-  if (state.count == 0) watch_for_faults();
-  const int error = can_write(lpWSPData) && can_write(lpProcTable)
-                        ? add_start(state, wVersionRequested, UpcallTable)
-                        : WSAEFAULT;
-  if (state.count == 0) leave_faults_alone();
+  const FaultWatch watch;
+  if (!can_write(lpWSPData) || !can_write(lpProcTable)) return WSAEFAULT;
+  const int error = add_start(state, wVersionRequested, UpcallTable);
   if (error != 0) return error;
   *lpWSPData = {};
   lpWSPData->wVersion = kVersion;

@@ -17,7 +17,7 @@ struct OverlappedArguments {
   LPWSAOVERLAPPED overlapped;
   LPWSAOVERLAPPED_COMPLETION_ROUTINE routine;
   LPWSATHREADID thread;
-  bool is_there = overlapped == nullptr || can_write(overlapped);
+  bool is_there = overlapped == nullptr || (running_stack() != nullptr && can_write(overlapped));
 };
 
 /// What they ask for. On a socket made without WSA_FLAG_OVERLAPPED they are ignored (contract: B5);
@@ -43,7 +43,8 @@ Overlapped overlapped_of(const Socket& socket, const OverlappedArguments& argume
 /// The thread that the routine is to run on. Ws2_32 always names it; a program that has none may leave
 /// it out and means the calling thread. @return nothing: there is no such thread (rule 60)
 std::optional<WSATHREADID> thread_of(const OverlappedArguments& arguments) noexcept {
-  if (arguments.overlapped == nullptr || arguments.routine == nullptr) return std::nullopt;
+  if (arguments.overlapped == nullptr || !arguments.is_there) return std::nullopt;
+  if (arguments.routine == nullptr) return std::nullopt;
   WSATHREADID thread{};
   if (arguments.thread != nullptr) {
     if (!can_read(arguments.thread)) return std::nullopt;
@@ -71,19 +72,23 @@ void reset_event(const OverlappedArguments& arguments) noexcept {
   upcalls().lpWPUResetEvent(reinterpret_cast<HANDLE>(event), &ignored);
 }
 
-/// The array and what it names are in memory: to be written, or to be read (contract: E6).
+/// The array and what it names are in memory: to be written, or to be read (contract: E6). Asked
+/// before the lock is taken, since a page may have to be fetched, and the application may handle
+/// SIGSEGV before the provider does; and not before WSPStartup, when nobody handles it.
 template <typename Probe>
 bool are_there(LPWSABUF buffers, DWORD count, Probe can_use) noexcept {
-  if (!can_read(buffers, count * sizeof(WSABUF))) return false;
+  if (running_stack() == nullptr || !can_read_objects(buffers, count)) return false;
   for (DWORD i = 0; i < count; ++i) {
     if (!can_use(buffers[i].buf, buffers[i].len)) return false;
   }
   return true;
 }
 
+bool can_count(LPDWORD bytes) noexcept { return bytes == nullptr || can_write(bytes); }
+
 /// A count may be missing only where the WSAOVERLAPPED will have it (rule 24).
-bool can_report(LPDWORD bytes, const Overlapped& tell) noexcept {
-  return bytes == nullptr ? tell.overlapped != nullptr : can_write(bytes);
+bool has_count(LPDWORD bytes, const Overlapped& tell) noexcept {
+  return bytes != nullptr || tell.overlapped != nullptr;
 }
 
 bool can_say_from(const FromAddress& from) noexcept {
@@ -107,13 +112,13 @@ int receive(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberO
             LPINT lpErrno) noexcept {
   reset_event(arguments);
   const std::optional<WSATHREADID> thread = thread_of(arguments);
+  const auto can_fill = [](char* to, size_t n) { return can_write(static_cast<void*>(to), n); };
+  const bool is_memory = are_there(lpBuffers, dwBufferCount, can_fill) && can_write(lpFlags) &&
+                         can_count(lpNumberOfBytesRecvd) && can_say_from(from);
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
   const Overlapped tell = overlapped_of(call.socket(), arguments, thread);
-  const auto can_fill = [](char* to, size_t n) { return can_write(static_cast<void*>(to), n); };
-  if (!are_there(lpBuffers, dwBufferCount, can_fill) || !can_write(lpFlags) ||
-      !can_report(lpNumberOfBytesRecvd, tell) || !can_say_from(from) ||
-      !is_usable(arguments, tell, thread)) {
+  if (!is_memory || !has_count(lpNumberOfBytesRecvd, tell) || !is_usable(arguments, tell, thread)) {
     return call.fail(WsaError::kFault);
   }
   const Outcome outcome = call.socket().receive({{lpBuffers, dwBufferCount}, *lpFlags, from, tell});
@@ -125,14 +130,15 @@ int send(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberOfBy
          const OverlappedArguments& arguments, LPINT lpErrno) noexcept {
   reset_event(arguments);
   const std::optional<WSATHREADID> thread = thread_of(arguments);
-  const Call call(s, lpErrno);
-  if (!call) return SOCKET_ERROR;
-  const Overlapped tell = overlapped_of(call.socket(), arguments, thread);
   const auto can_take = [](const char* from, size_t n) {
     return can_read(static_cast<const void*>(from), n);
   };
-  if (!are_there(lpBuffers, dwBufferCount, can_take) || !can_report(lpNumberOfBytesSent, tell) ||
-      !is_usable(arguments, tell, thread)) {
+  const bool is_memory =
+      are_there(lpBuffers, dwBufferCount, can_take) && can_count(lpNumberOfBytesSent);
+  const Call call(s, lpErrno);
+  if (!call) return SOCKET_ERROR;
+  const Overlapped tell = overlapped_of(call.socket(), arguments, thread);
+  if (!is_memory || !has_count(lpNumberOfBytesSent, tell) || !is_usable(arguments, tell, thread)) {
     return call.fail(WsaError::kFault);
   }
   SendCall request{{lpBuffers, dwBufferCount}, dwFlags, std::nullopt, tell};
@@ -193,8 +199,9 @@ int WSPAPI recv_loan(SOCKET s, LPWSABUF lpBuffers, LPDWORD lpdwBufferCount,
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
   const Overlapped tell = overlapped_of(call.socket(), arguments, thread);
-  if (!can_write(lpdwBufferCount) || !can_write(lpBuffers, *lpdwBufferCount * sizeof(WSABUF)) ||
-      !can_write(lpFlags) || !can_report(lpNumberOfBytesRecvd, tell) || !can_say_from(from) ||
+  if (!can_write(lpdwBufferCount) || !can_write_objects(lpBuffers, *lpdwBufferCount) ||
+      !can_write(lpFlags) || !can_count(lpNumberOfBytesRecvd) ||
+      !has_count(lpNumberOfBytesRecvd, tell) || !can_say_from(from) ||
       !is_usable(arguments, tell, thread)) {
     return call.fail(WsaError::kFault);
   }
@@ -212,7 +219,7 @@ int WSPAPI return_loan(LPWSABUF lpBuffers, DWORD dwBufferCount, LPINT lpErrno) n
   if (stack == nullptr) return SOCKET_ERROR;
   const Stack::Guard guard(*stack);
   WsaError error = WsaError::kFault;
-  if (can_write(lpBuffers, dwBufferCount * sizeof(WSABUF))) {
+  if (can_write_objects(lpBuffers, dwBufferCount)) {
     error = stack->loans.give_back({lpBuffers, dwBufferCount});
   }
   if (error == WsaError::kOk) return 0;

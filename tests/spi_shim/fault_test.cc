@@ -1,61 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Memory that is not there: every procedure answers WSAEFAULT, nothing crashes, and nothing is lost.
-// Faults that are not the provider's still reach whoever handled them before.
-#include <setjmp.h>
-#include <signal.h>
-#include <sys/mman.h>
-
-#include <algorithm>
-#include <memory>
-#include <source_location>
+// Transfers into and out of memory that is not there: WSAEFAULT, no crash, and nothing is lost. The
+// other procedures are in fault_procedures_test.cc, signal handlers in fault_handler_test.cc.
+#include <cstring>
 
 #define MILLRACE_USE_WS_PREFIX
+#include "tests/support/pages.h"
 #include "tests/support/spi.h"
-#include "mstcpip.h"
 #include "winsock2.h"
 
 namespace millrace::test {
 namespace {
-
-constexpr size_t kPage = 4096;
-
-/// A page that is there, and one behind it that is not, or that cannot be written.
-class Pages {
- public:
-  explicit Pages(int second = PROT_NONE)
-      : first_(static_cast<char*>(mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE,
-                                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))) {
-    EXPECT_EQ(mprotect(first_ + kPage, kPage, second), 0);
-  }
-  ~Pages() { munmap(first_, 2 * kPage); }
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
-
-  /// n bytes that end where the bad page begins.
-  template <typename T = char>
-  T* before_the_edge(size_t n = sizeof(T)) const {
-    return reinterpret_cast<T*>(first_ + kPage - n);
-  }
-  /// Bytes of which the last one is in the bad page.
-  template <typename T = char>
-  T* across_the_edge(size_t n = sizeof(T)) const {
-    return reinterpret_cast<T*>(first_ + kPage - n + 1);
-  }
-  template <typename T = char>
-  T* bad() const {
-    return reinterpret_cast<T*>(first_ + kPage);
-  }
-
- private:
-  char* first_;
-};
-
-/// Pointers to nothing: null, low, unmapped, and one that no x86-64 address can be.
-template <typename T>
-std::vector<T*> wild(const Pages& pages) {
-  return {nullptr, reinterpret_cast<T*>(16), pages.bad<T>(), pages.across_the_edge<T>(),
-          reinterpret_cast<T*>(0x8000'0000'0000'0000u)};
-}
 
 class Recv_E6 : public SpiFamilyTest {
  protected:
@@ -162,17 +116,163 @@ TEST_P(Recv_E6, WithoutAPlaceForTheErrorThereIsStillNoCrash) {
   const auto [client, server] = ws().pair(family());
   WSABUF bad{8, nullptr};
   for (INT* const nowhere : wild<INT>(none_)) {
-    EXPECT_EQ(ws().table.lpWSPRecv(server, &bad, 1, &n_, &flags_, nullptr, nullptr, nullptr,
-                                   nowhere),
-              SOCKET_ERROR);
+    EXPECT_EQ(
+        ws().table.lpWSPRecv(server, &bad, 1, &n_, &flags_, nullptr, nullptr, nullptr, nowhere),
+        SOCKET_ERROR);
     EXPECT_EQ(ws().table.lpWSPListen(server, 1, nowhere), SOCKET_ERROR);
     EXPECT_EQ(ws().table.lpWSPCloseSocket(0x7770, nowhere), SOCKET_ERROR);
   }
   (void)client;
 }
 
+class Overlapped_E6 : public Recv_E6 {
+ protected:
+  void SetUp() override {
+    Recv_E6::SetUp();
+    std::memset(&overlap_.overlapped, 0x5a, sizeof overlap_.overlapped);
+    overlap_.overlapped.hEvent = event_;
+    std::memcpy(&as_given_, &overlap_.overlapped, sizeof as_given_);
+  }
+  void TearDown() override {
+    overlap_.overlapped.hEvent = event_;  // closed with it
+    Recv_E6::TearDown();
+  }
+  void expect_nothing_started(int result) {
+    expect_fault(result);
+    EXPECT_EQ(std::memcmp(&as_given_, &overlap_.overlapped, sizeof as_given_), 0);
+    EXPECT_FALSE(overlap_.is_signalled());
+    EXPECT_EQ(counters()["requests_started"], requests_);
+  }
+
+  Overlap overlap_;
+  const HANDLE event_ = overlap_.overlapped.hEvent;
+  WSAOVERLAPPED as_given_{};
+  const uint64_t requests_ = counters()["requests_started"];
+};
+MILLRACE_BOTH_SPI_FAMILIES(Overlapped_E6);
+
+int n_routines = 0;
+void CALLBACK count_routine(DWORD, DWORD, LPWSAOVERLAPPED, DWORD) { ++n_routines; }
+
+TEST_P(Overlapped_E6, AFailedStartLeavesTheOverlappedAloneAndNothingCompletes) {
+  const auto [client, server] = ws().pair(family());
+  const WSPPROC_TABLE& t = ws().table;
+  n_routines = 0;
+  for (char* const bad : wild<char>(none_)) {
+    WSABUF buffer{8, bad};
+    expect_nothing_started(recv(server, &buffer, 1, &n_, &flags_, overlap_.get()));
+    expect_nothing_started(t.lpWSPRecv(server, &buffer, 1, &n_, &flags_, overlap_.get(),
+                                       count_routine, nullptr, &ws().error));
+    expect_nothing_started(
+        t.lpWSPSend(server, &buffer, 1, &n_, 0, overlap_.get(), nullptr, nullptr, &ws().error));
+  }
+  for (WSATHREADID* const bad : wild<WSATHREADID>(none_)) {
+    if (bad == nullptr) continue;  // this thread
+    expect_nothing_started(t.lpWSPRecv(server, &good_, 1, &n_, &flags_, overlap_.get(),
+                                       count_routine, bad, &ws().error));
+  }
+  ASSERT_EQ(ws().send(client, "later"), 5);  // would have completed each of them
+  EXPECT_EQ(ws().recv(server), "later");
+  EXPECT_EQ(SleepEx(0, TRUE), 0u);
+  EXPECT_EQ(n_routines, 0);
+  EXPECT_FALSE(overlap_.is_signalled());
+}
+
+TEST_P(Overlapped_E6, AReadOnlyOverlappedStartsNothing) {
+  const auto [client, server] = ws().pair(family());
+  const uint64_t before = counters()["requests_started"];
+  for (void* const bad : wild_outputs(none_, read_only_, sizeof(WSAOVERLAPPED))) {
+    auto* const overlapped = static_cast<WSAOVERLAPPED*>(bad);
+    expect_fault(recv(server, &good_, 1, &n_, &flags_, overlapped));
+    expect_fault(
+        ws().table.lpWSPSend(client, &good_, 1, &n_, 0, overlapped, nullptr, nullptr, &ws().error));
+  }
+  EXPECT_EQ(counters()["requests_started"], before);
+  EXPECT_EQ(ws().readable_bytes(server), 0) << "nothing was sent";
+}
+
+TEST_P(Overlapped_E6, ASocketWithoutTheFlagIgnoresABadOne) {  // contract: B5
+  const SOCKET s = ws().socket(family(), WS_SOCK_DGRAM, 0);
+  ASSERT_EQ(ws().bind(s, Address::loopback(family())), 0);
+  const SOCKET from = ws().datagram(family());
+  ASSERT_EQ(ws().send_to(from, "as ever", ws().name_of(s)), 7);
+  EXPECT_EQ(recv(s, &good_, 1, &n_, &flags_, none_.bad<WSAOVERLAPPED>()), 0);
+  EXPECT_EQ(std::string(memory_, n_), "as ever");
+}
+
+TEST_P(Recv_E6, ADatagramStaysForTheNextReceive) {
+  const SOCKET s = ws().datagram(family());
+  ASSERT_EQ(ws().bind(s, Address::loopback(family())), 0);
+  const SOCKET from = ws().datagram(family());
+  ASSERT_EQ(ws().send_to(from, "whole", ws().name_of(s)), 5);
+  for (void* const bad : wild_outputs(none_, read_only_, 3)) {
+    WSABUF two[] = {{2, memory_}, {3, static_cast<char*>(bad)}};
+    expect_fault(recv(s, two, 2, &n_, &flags_));
+  }
+  EXPECT_EQ(recv(s, &good_, 1, &n_, &flags_), 0);
+  EXPECT_EQ(std::string(memory_, n_), "whole");
+}
+
+TEST_P(Recv_E6, EachPageOfALargeBufferIsLookedAt) {
+  const auto [client, server] = ws().pair(family());
+  constexpr size_t kPages = 16;
+  auto* const map = static_cast<char*>(
+      mmap(nullptr, kPages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  std::memset(map, 'm', kPages * kPage);
+  WSABUF buffer{kPages * kPage, map};
+  ASSERT_EQ(ws().send(client, "x"), 1);
+  for (size_t page = 0; page < kPages; ++page) {
+    ASSERT_EQ(mprotect(map + page * kPage, kPage, PROT_READ), 0);
+    expect_fault(recv(server, &buffer, 1, &n_, &flags_));
+    ASSERT_EQ(mprotect(map + page * kPage, kPage, PROT_READ | PROT_WRITE), 0);
+  }
+  EXPECT_EQ(std::string(map, kPages * kPage), std::string(kPages * kPage, 'm')) << "unchanged";
+  EXPECT_EQ(recv(server, &buffer, 1, &n_, &flags_), 0);
+  EXPECT_EQ(std::string(map, 2), "xm");
+  munmap(map, kPages * kPage);
+}
+
+TEST_P(Recv_E6, APointerThatIsNotAlignedForItsTypeIsAFault) {
+  const auto [client, server] = ws().pair(family());
+  ASSERT_EQ(ws().send(client, "kept"), 4);
+  alignas(16) char room[128] = {};
+  std::memcpy(room + 4, &good_, sizeof good_);
+  expect_fault(recv(server, reinterpret_cast<WSABUF*>(room + 4), 1, &n_, &flags_));
+  expect_fault(recv(server, &good_, 1, reinterpret_cast<DWORD*>(room + 1), &flags_));
+  expect_fault(recv(server, &good_, 1, &n_, reinterpret_cast<DWORD*>(room + 2)));
+  expect_fault(recv(server, &good_, 1, &n_, &flags_, reinterpret_cast<WSAOVERLAPPED*>(room + 4)));
+  WSABUF odd{4, room + 1};  // bytes may lie anywhere
+  EXPECT_EQ(recv(server, &odd, 1, &n_, &flags_), 0);
+  EXPECT_EQ(std::string(room + 1, n_), "kept");
+}
+
 class Send_E6 : public SpiFamilyTest {};
 MILLRACE_BOTH_SPI_FAMILIES(Send_E6);
+
+TEST_P(Send_E6, ABadBufferSendsNoDatagram) {
+  const Pages pages;
+  const SOCKET to = ws().datagram(family()), from = ws().datagram(family());
+  ASSERT_EQ(ws().bind(to, Address::loopback(family())), 0);
+  Address name = ws().name_of(to);
+  const INT length = name.length;
+  char good[] = "good";
+  DWORD n = 0;
+  const auto send = [&](LPWSABUF buffers, DWORD count, LPDWORD bytes) {
+    EXPECT_EQ(ws().table.lpWSPSendTo(from, buffers, count, bytes, 0, name.get(), length, nullptr,
+                                     nullptr, nullptr, &ws().error),
+              SOCKET_ERROR);
+    EXPECT_EQ(ws().error, WSAEFAULT);
+  };
+  for (char* const bad : wild<char>(pages)) {
+    WSABUF buffers[] = {{4, good}, {4, bad}};
+    send(buffers, 2, &n);
+  }
+  WSABUF one{4, good};
+  for (DWORD* const bad : wild<DWORD>(pages)) send(&one, 1, bad);
+  for (WSABUF* const bad : wild<WSABUF>(pages)) send(bad, 1, &n);
+  EXPECT_EQ(ws().send_to(from, "first", name), 5);
+  EXPECT_EQ(ws().recv(to), "first") << "nothing came before it";
+}
 
 TEST_P(Send_E6, ABadBufferSendsNothing) {
   const auto [client, server] = ws().pair(family());
@@ -181,15 +281,15 @@ TEST_P(Send_E6, ABadBufferSendsNothing) {
   DWORD n = 0;
   for (char* const bad : wild<char>(pages)) {
     WSABUF buffers[] = {{4, good}, {4, bad}};
-    EXPECT_EQ(ws().table.lpWSPSend(client, buffers, 2, &n, 0, nullptr, nullptr, nullptr,
-                                   &ws().error),
-              SOCKET_ERROR);
+    EXPECT_EQ(
+        ws().table.lpWSPSend(client, buffers, 2, &n, 0, nullptr, nullptr, nullptr, &ws().error),
+        SOCKET_ERROR);
     EXPECT_EQ(ws().error, WSAEFAULT);
   }
   const Pages constant(PROT_READ);  // may be sent
   WSABUF buffer{8, constant.across_the_edge(8)};
-  EXPECT_EQ(
-      ws().table.lpWSPSend(client, &buffer, 1, &n, 0, nullptr, nullptr, nullptr, &ws().error), 0);
+  EXPECT_EQ(ws().table.lpWSPSend(client, &buffer, 1, &n, 0, nullptr, nullptr, nullptr, &ws().error),
+            0);
   EXPECT_EQ(ws().recv_all(server, 8), std::string(8, '\0'));
   const SOCKET udp = ws().datagram(family());
   WSABUF one{4, good};
@@ -197,125 +297,6 @@ TEST_P(Send_E6, ABadBufferSendsNothing) {
                                    nullptr, nullptr, nullptr, &ws().error),
             SOCKET_ERROR);
   EXPECT_EQ(ws().error, WSAEFAULT);
-}
-
-class Spi_Fault : public SpiFamilyTest {
- protected:
-  template <typename Result>
-  void expect_fault(Result result, std::source_location where = std::source_location::current()) {
-    SCOPED_TRACE(where.line());
-    EXPECT_EQ(static_cast<int64_t>(result), int64_t{SOCKET_ERROR});
-    EXPECT_EQ(ws().error, WSAEFAULT);
-    ws().error = 0;
-  }
-  const Pages pages_;
-};
-MILLRACE_BOTH_SPI_FAMILIES(Spi_Fault);
-
-TEST_P(Spi_Fault, NamesOptionsAndSets) {
-  const WSPPROC_TABLE& t = ws().table;
-  INT* const e = &ws().error;
-  const auto [client, server] = ws().pair(family());
-  const auto [l, address] = ws().listener(family());
-  auto* const name = pages_.across_the_edge<WS_sockaddr>(16);
-  INT length = 28;
-  expect_fault(t.lpWSPBind(ws().stream(family()), name, 28, e));
-  expect_fault(t.lpWSPConnect(ws().stream(family()), name, 28, nullptr, nullptr, nullptr, nullptr,
-                              e));
-  expect_fault(t.lpWSPConnect(ws().datagram(family()), pages_.bad<WS_sockaddr>(), 28, nullptr,
-                              nullptr, nullptr, nullptr, e));
-  expect_fault(t.lpWSPGetSockName(client, name, &length, e));
-  expect_fault(t.lpWSPGetPeerName(client, name, &length, e));
-  expect_fault(t.lpWSPGetPeerName(client, Address().get(), pages_.bad<INT>(), e));
-  expect_fault(t.lpWSPAccept(l, name, &length, nullptr, 0, e));
-  expect_fault(t.lpWSPAccept(l, Address().get(), pages_.bad<INT>(), nullptr, 0, e));
-  auto* const value = pages_.across_the_edge<CHAR>(4);
-  INT four = 4;
-  expect_fault(t.lpWSPSetSockOpt(client, WS_SOL_SOCKET, WS_SO_RCVBUF, value, 4, e));
-  expect_fault(t.lpWSPGetSockOpt(client, WS_SOL_SOCKET, WS_SO_RCVBUF, value, &four, e));
-  expect_fault(t.lpWSPGetSockOpt(client, WS_SOL_SOCKET, WS_SO_RCVBUF, value, pages_.bad<INT>(), e));
-  DWORD n = 0;
-  expect_fault(t.lpWSPIoctl(client, WS_FIONBIO, value, 4, nullptr, 0, &n, nullptr, nullptr, nullptr,
-                            e));
-  expect_fault(t.lpWSPIoctl(client, WS_FIONREAD, nullptr, 0, value, 4, &n, nullptr, nullptr,
-                            nullptr, e));
-  expect_fault(t.lpWSPIoctl(client, WS_FIONREAD, nullptr, 0, &n, 4, pages_.bad<DWORD>(), nullptr,
-                            nullptr, nullptr, e));
-  auto* const three = pages_.before_the_edge<WS_fd_set>(32);
-  three->fd_count = 4;
-  expect_fault(t.lpWSPSelect(0, three, nullptr, nullptr, nullptr, e));
-  expect_fault(t.lpWSPSelect(0, nullptr, pages_.bad<WS_fd_set>(), nullptr, nullptr, e));
-  WS_fd_set one{};
-  WS_FD_SET(client, &one);
-  expect_fault(t.lpWSPSelect(0, &one, nullptr, nullptr, pages_.bad<WS_timeval>(), e));
-  expect_fault(t.lpWSPIoctl(client, SIO_KEEPALIVE_VALS, pages_.across_the_edge<CHAR>(12), 12,
-                            nullptr, 0, &n, nullptr, nullptr, nullptr, e));
-  auto* const unended = pages_.before_the_edge<WCHAR>(8);
-  std::fill(unended, unended + 4, u'1');
-  expect_fault(t.lpWSPStringToAddress(unended, family(), nullptr, Address().get(), &length, e));
-  expect_fault(t.lpWSPSocket(family(), 0, 0, pages_.bad<WSAPROTOCOL_INFOW>(), 0, 0, e));
-  (void)server;
-}
-
-TEST_P(Spi_Fault, WSPStartupItself) {
-  WSPDATA data{};
-  WSPPROC_TABLE table{};
-  WSAPROTOCOL_INFOW info{};
-  EXPECT_EQ(WSPStartup(MAKEWORD(2, 2), pages_.bad<WSPDATA>(), &info, {}, &table), WSAEFAULT);
-  EXPECT_EQ(WSPStartup(MAKEWORD(2, 2), &data, &info, {}, pages_.across_the_edge<WSPPROC_TABLE>()),
-            WSAEFAULT);
-}
-
-// ---- faults of others ----
-
-sigjmp_buf escape;
-int n_own_faults = 0;
-
-void on_own_fault(int, siginfo_t*, void*) {
-  ++n_own_faults;
-  siglongjmp(escape, 1);
-}
-
-TEST(Spi_FaultHandler, TheApplicationsOwnHandlerStillHandlesItsFaults) {
-  struct sigaction mine {};
-  struct sigaction before {};
-  mine.sa_sigaction = on_own_fault;
-  mine.sa_flags = SA_SIGINFO;
-  ASSERT_EQ(sigaction(SIGSEGV, &mine, &before), 0);
-  const Pages pages;
-  WSPDATA data{};
-  WSPPROC_TABLE table{};
-  WSAPROTOCOL_INFOW info{};
-  ASSERT_EQ(WSPStartup(MAKEWORD(2, 2), &data, &info, {}, &table), 0);
-  INT error = 0;
-  EXPECT_EQ(table.lpWSPSelect(0, pages.bad<WS_fd_set>(), nullptr, nullptr, nullptr, &error),
-            SOCKET_ERROR);
-  EXPECT_EQ(error, WSAEFAULT);
-  EXPECT_EQ(n_own_faults, 0);
-  if (sigsetjmp(escape, 1) == 0) {
-    *const_cast<volatile char*>(pages.bad()) = 1;
-    ADD_FAILURE() << "no fault";
-  }
-  EXPECT_EQ(n_own_faults, 1);
-  EXPECT_EQ(table.lpWSPCleanup(&error), 0);
-  struct sigaction after {};
-  ASSERT_EQ(sigaction(SIGSEGV, &before, &after), 0);
-  EXPECT_EQ(after.sa_sigaction, on_own_fault) << "the last WSPCleanup puts it back";
-}
-
-TEST(Spi_FaultHandlerDeathTest, AFaultOfTheProgramEndsItAsBefore) {
-  const Pages pages;
-  EXPECT_DEATH(
-      {
-        signal(SIGSEGV, SIG_DFL);
-        WSPDATA data{};
-        WSPPROC_TABLE table{};
-        WSAPROTOCOL_INFOW info{};
-        (void)WSPStartup(MAKEWORD(2, 2), &data, &info, {}, &table);
-        *const_cast<volatile char*>(pages.bad()) = 1;
-        std::exit(0);
-      },
-      "");
 }
 
 }  // namespace
