@@ -16,12 +16,11 @@ namespace millrace {
 // Listeners and sockets of the application stand in the table of ports; accepted connections do
 // not, and an established connection takes no ICMP error anyway (RFC 5461 3).
 bool Stack::on_icmp_error(const IcmpError& error) noexcept {
-  const uint32_t key = static_cast<uint32_t>(error.transport) << 16 | error.local.port;
-  const auto [begin, end] = claimed_.equal_range(key);
+  const auto [begin, end] = ports_.holders(error.transport, error.local.port);
   Socket* best = nullptr;
   int best_fit = -1;
   for (auto it = begin; it != end; ++it) {
-    Socket& socket = *it->second;
+    Socket& socket = *it->second.socket;
     const IpAddress& at = socket.local().address;
     if (socket.family() != error.local.address.family) continue;
     if (!is_any(at) && at != error.local.address) continue;

@@ -14,8 +14,7 @@
 #include "lwip/ip6_frag.h"
 #include "lwip/mld6.h"
 #include "lwip/nd6.h"
-#include "lwip/priv/tcp_priv.h"
-#include "lwip/udp.h"
+#include "stack/demux.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 #include "stack/netif.h"
@@ -39,10 +38,6 @@ constexpr unsigned kGenerationShift = 32;
 constexpr uint64_t kMark = 4;
 constexpr uint64_t kSlotMask = 0xffffff;
 
-uint32_t key_of(Transport transport, uint16_t port) {
-  return static_cast<uint32_t>(transport) << 16 | port;
-}
-
 bool lwip_is_initialised = false;
 
 }  // namespace
@@ -61,7 +56,8 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   millrace_tcp_snd_buf = config.tcp.send_buffer_bytes;
   millrace_tcp_msl_ms = config.tcp.time_wait_ms / 2;
   millrace_tcp_max_rtx = config.tcp.max_retransmissions;
-  engine = {pool.get(), &clock, nullptr, &counters, this};
+  demux_ = std::make_unique<Demux>(config.stack.max_sockets);
+  engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get()};
   try {
     if (!lwip_is_initialised) lwip_init();
     lwip_is_initialised = true;
@@ -106,22 +102,13 @@ void Stack::end_calls() noexcept {
 }
 
 void Stack::finish_sending(uint64_t deadline_ns) noexcept {
-  const auto is_sending = [](const tcp_pcb& pcb) {
-    return pcb.state > ESTABLISHED && (pcb.unsent != nullptr || pcb.unacked != nullptr);
-  };
-  while (now_ns() < deadline_ns) {
-    const tcp_pcb* pcb = tcp_active_pcbs;
-    while (pcb != nullptr && !is_sending(*pcb)) pcb = pcb->next;
-    if (pcb == nullptr) return;
-    (void)turn();
-  }
+  while (now_ns() < deadline_ns && demux_->is_sending()) (void)turn();
 }
 
 // What lwIP still holds once every socket is gone: closing connections and half-built datagrams.
 void Stack::drain_lwip() noexcept {
   flush();
-  while (tcp_active_pcbs != nullptr) tcp_abort(tcp_active_pcbs);
-  while (tcp_tw_pcbs != nullptr) tcp_abort(tcp_tw_pcbs);
+  demux_->abort_all();
   for (int i = 0; i <= IP_REASS_MAXAGE; ++i) ip_reass_tmr();
   for (int i = 0; i <= IPV6_REASS_MAXAGE; ++i) ip6_reass_tmr();
   flush();
@@ -148,9 +135,9 @@ void Stack::flush() noexcept {
 }
 
 void Stack::run_timers(uint64_t now) noexcept {
-  tcp_fasttmr();
+  demux_->fast_tick();
   for (int i = 0; i < kMostCatchUp && now >= next_slow_ns_; ++i) {
-    tcp_slowtmr();
+    demux_->slow_tick();
     next_slow_ns_ += kSlowTimerNs;
   }
   if (now >= next_slow_ns_) next_slow_ns_ = now + kSlowTimerNs;
@@ -277,54 +264,21 @@ bool Stack::is_own(const IpAddress& address) const noexcept {
                      [&](const auto& n) { return n->has_address(ip); });
 }
 
-bool Stack::conflicts(const Socket& socket, const Endpoint& endpoint, WsaError& error) const {
-  const auto [begin, end] = claimed_.equal_range(key_of(socket.transport(), endpoint.port));
-  for (auto it = begin; it != end; ++it) {
-    const Socket& other = *it->second;
-    if (other.family() != socket.family()) continue;
-    const bool same = other.local().address == endpoint.address;
-    const bool one_is_any = is_any(other.local().address) != is_any(endpoint.address);
-    if (!same && !one_is_any) continue;
-    if (other.options.reuse_address && socket.options.reuse_address) continue;
-    // A wildcard and a specific address live together unless one asked for exclusive use.
-    if (one_is_any && !other.options.exclusive && !socket.options.exclusive) continue;
-    error = socket.options.reuse_address ? WsaError::kAcces : WsaError::kAddrInUse;
-    return true;
-  }
-  return false;
-}
-
-uint16_t Stack::free_port(const Socket& socket, const IpAddress& address) {
-  constexpr uint32_t kFirst = 49152;  // RFC 6056 3.2: the dynamic ports, chosen at random
-  constexpr uint32_t kCount = 65536 - kFirst;
-  const auto start = static_cast<uint32_t>(rte_rand_max(kCount));
-  for (uint32_t i = 0; i < kCount; ++i) {
-    const auto port = static_cast<uint16_t>(kFirst + (start + i) % kCount);
-    WsaError ignored;
-    if (claimed_.count(key_of(socket.transport(), port)) == 0 &&
-        !conflicts(socket, {address, port}, ignored)) {
-      return port;
-    }
-  }
-  return 0;
-}
-
 WsaError Stack::claim(Socket& socket, Endpoint& wanted) {
   if (!is_own(wanted.address) && !is_multicast(wanted.address)) return WsaError::kAddrNotAvail;
-  if (wanted.port == 0) {
-    wanted.port = free_port(socket, wanted.address);
-    if (wanted.port == 0) return WsaError::kNoBufs;
-  } else if (WsaError error; conflicts(socket, wanted, error)) {
-    return error;
-  }
-  claimed_.emplace(key_of(socket.transport(), wanted.port), &socket);
-  return WsaError::kOk;
+  if (wanted.port != 0) return ports_.claim(socket, wanted);
+  wanted.port = ports_.claim_any(socket, wanted.address, false, [](uint16_t) { return true; });
+  return wanted.port == 0 ? WsaError::kNoBufs : WsaError::kOk;
 }
 
-void Stack::unclaim(Socket& socket) noexcept {
-  const auto [begin, end] = claimed_.equal_range(key_of(socket.transport(), socket.local().port));
-  const auto it = std::find_if(begin, end, [&](const auto& e) { return e.second == &socket; });
-  if (it != end) claimed_.erase(it);
+WsaError Stack::claim_for(Socket& socket, Endpoint& local, const Endpoint& peer) {
+  const ip_addr_t here = to_lwip(local.address), there = to_lwip(peer.address);
+  local.port = ports_.claim_any(socket, local.address, true, [&](uint16_t port) {
+    return !demux_->has(here, port, there, peer.port);
+  });
+  return local.port == 0 ? WsaError::kNoBufs : WsaError::kOk;
 }
+
+void Stack::unclaim(Socket& socket) noexcept { ports_.release(socket); }
 
 }  // namespace millrace

@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "dpdk_io/clock.h"
@@ -23,12 +22,14 @@
 #include "stack/counters.h"
 #include "stack/loan.h"
 #include "stack/lock.h"
+#include "stack/port_table.h"
 #include "stack/request.h"
 #include "stack/wait.h"
 
 namespace millrace {
 
 struct IcmpError;
+class Demux;
 class Netif;
 class Pool;
 class Port;
@@ -98,6 +99,8 @@ class Stack {
 
   /// Registers a local endpoint. @errors kAddrInUse, kAcces, kAddrNotAvail  (winsock-rules 197, 198)
   WsaError claim(Socket& socket, Endpoint& wanted);
+  /// Chooses a port for a connection from this address. @errors kNoBufs: all are in use to that peer
+  WsaError claim_for(Socket& socket, Endpoint& local, const Endpoint& peer);
   void unclaim(Socket& socket) noexcept;
   /// Brings an ICMP error to the socket that it is about. @return false: there is none
   bool on_icmp_error(const IcmpError& error) noexcept;
@@ -129,6 +132,9 @@ class Stack {
   /// The sockets whose callers hold loans, in no order.
   std::vector<LoanHolder> loan_holders() const;
 
+  /// Where lwIP's control blocks are; whoever calls lwIP for one goes through it.
+  Demux& demux() noexcept { return *demux_; }
+
   Counters counters;
   Loans loans;
 
@@ -157,18 +163,17 @@ class Stack {
   void run_second_timers() noexcept;
   void poll_links() noexcept;
   bool depends_on_lost_port(const Socket& socket) const noexcept;
-  uint16_t free_port(const Socket& socket, const IpAddress& address);
-  bool conflicts(const Socket& socket, const Endpoint& endpoint, WsaError& error) const;
   void drain_lwip() noexcept;
 
   const Config config_;
   const Clock& clock_;
   Pool& pool_;
   StackLock lock_;
+  std::unique_ptr<Demux> demux_;
   std::vector<std::unique_ptr<Netif>> netifs_;  ///< [0] is the loopback
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
-  std::unordered_multimap<uint32_t, Socket*> claimed_;  ///< transport << 16 | port
+  PortTable ports_;
   uint64_t n_sockets_ = 0;
   std::vector<Completion> posted_;
   std::vector<Socket*> dirty_;

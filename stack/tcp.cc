@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "lwip/priv/tcp_priv.h"
+#include "lwip/ip6.h"
+#include "stack/demux.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 
@@ -14,6 +15,13 @@ namespace {
 constexpr int kMostBacklog = 0xff;  // lwIP counts half-open connections in 8 bits
 
 TcpSocket& socket_of(void* arg) { return *static_cast<TcpSocket*>(arg); }
+
+/// The address that a connection has which nobody bound. @return null: the interface has none
+const ip_addr_t* source_for(netif& route, const ip_addr_t& destination, bool is_own) {
+  if (is_own) return &destination;  // from the same address, not from the loopback interface's
+  if (IP_IS_V6_VAL(destination)) return ip6_select_source_address(&route, ip_2_ip6(&destination));
+  return netif_ip_addr4(&route);
+}
 
 }  // namespace
 
@@ -55,7 +63,7 @@ WsaError TcpSocket::bind(Endpoint endpoint) {
   WsaError error = make_pcb();
   if (error != WsaError::kOk || !claim(endpoint, error)) return error;
   const ip_addr_t ip = to_lwip(endpoint.address);
-  return wsa_error(tcp_bind(pcb_, &ip, endpoint.port));
+  return wsa_error(stack_.demux().bind(*pcb_, ip, endpoint.port));
 }
 
 WsaError TcpSocket::listen(int backlog) {
@@ -65,7 +73,7 @@ WsaError TcpSocket::listen(int backlog) {
   const auto most = static_cast<int>(stack_.config().tcp.listen_backlog);
   backlog_ = static_cast<uint32_t>(std::clamp(backlog, 1, most));
   err_t error = ERR_OK;
-  tcp_pcb* const listener = tcp_listen_with_backlog_and_err(pcb_, kMostBacklog, &error);
+  tcp_pcb* const listener = stack_.demux().listen(*pcb_, kMostBacklog, error);
   if (listener == nullptr) return wsa_error(error);
   pcb_ = listener;
   tcp_arg(listener, this);
@@ -82,7 +90,7 @@ err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
                              : nullptr;
   if (socket == nullptr) {
     ++self.stack_.counters.connections_refused;
-    tcp_abort(pcb);
+    self.stack_.demux().abort(*pcb);
     return ERR_ABRT;
   }
   auto* const child = static_cast<TcpSocket*>(socket);
@@ -91,6 +99,7 @@ err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   child->local_ = {from_lwip(pcb->local_ip), pcb->local_port};
   child->peer_ = {from_lwip(pcb->remote_ip), pcb->remote_port};
   child->adopt(*pcb);
+  pcb->listener = nullptr;  // it may be closed before this connection is
   if (self.early_urgent_.pcb == pcb) child->announce(*pcb, self.early_urgent_.number);
   self.early_urgent_ = {};
   self.accept_queue_.push_back(child);
@@ -146,34 +155,41 @@ WsaError TcpSocket::start_connect(const Endpoint& peer) {
   WsaError error = make_pcb();
   if (error != WsaError::kOk) return error;
   const ip_addr_t ip = to_lwip(peer.address);
-  if (route_to(pcb_->local_ip, ip) == nullptr) {
+  netif* const route = route_to(pcb_->local_ip, ip);
+  if (route == nullptr) {
     return stack_.is_cut_off(*this) ? WsaError::kNetDown : WsaError::kNetUnreach;
   }
-  const bool chooses_port = !is_bound_;
-  // lwIP refuses a 4-tuple that is in TIME_WAIT; another random port will do.
-  for (int attempt = 0; attempt < 8; ++attempt) {
-    if (!is_bound_) {
-      Endpoint any{IpAddress::any(family_), 0};
-      if (!claim(any, error)) return error;
-      pcb_->local_port = 0;
-    }
-    const ip_addr_t local = to_lwip(local_.address);
-    if (pcb_->local_port == 0) error = wsa_error(tcp_bind(pcb_, &local, local_.port));
-    // To ourselves: from the same address, not from the loopback interface's.
-    if (is_any(local_.address) && stack_.is_own(peer.address)) ip_addr_set(&pcb_->local_ip, &ip);
-    if (error == WsaError::kOk) error = wsa_error(tcp_connect(pcb_, &ip, peer.port, on_connected));
-    if (error != WsaError::kAddrInUse || !chooses_port) break;
-    stack_.unclaim(*this);
-    is_bound_ = false;
-    release_pcb(false);
-    if (error = make_pcb(); error != WsaError::kOk) return error;
-  }
+  if (error = choose_local(*route, peer); error != WsaError::kOk) return error;
+  const ip_addr_t local = to_lwip(local_.address);
+  if (pcb_->local_port == 0) error = wsa_error(stack_.demux().bind(*pcb_, local, local_.port));
   if (error != WsaError::kOk) return error;
-  local_.address = from_lwip(pcb_->local_ip);
+  ip_addr_copy(pcb_->local_ip, local);
+  error = wsa_error(stack_.demux().connect(*pcb_, ip, peer.port, on_connected));
+  if (error != WsaError::kOk) return error;
   peer_ = peer;
   so_error_ = WsaError::kOk;
   state_ = State::kConnecting;
   return WsaError::kOk;
+}
+
+// lwIP would choose both in the moment of connecting; the pcb's bucket depends on them.
+WsaError TcpSocket::choose_local(netif& route, const Endpoint& peer) {
+  if (chose_local_) {  // for an attempt that failed
+    stack_.unclaim(*this);
+    is_bound_ = false;
+    local_ = {IpAddress::any(family_), 0};
+  }
+  if (is_any(local_.address)) {
+    const ip_addr_t ip = to_lwip(peer.address);
+    const ip_addr_t* const source = source_for(route, ip, stack_.is_own(peer.address));
+    if (source == nullptr) return WsaError::kAddrNotAvail;
+    local_.address = from_lwip(*source);
+  }
+  if (is_bound_) return WsaError::kOk;
+  const WsaError error = stack_.claim_for(*this, local_, peer);
+  is_bound_ = error == WsaError::kOk;
+  chose_local_ = is_bound_;
+  return error;
 }
 
 // In TIME_WAIT the pcb is lwIP's own: it frees it without a word when its time is over.

@@ -82,6 +82,7 @@ class TcpSocket final : public Socket {
   void adopt(tcp_pcb& pcb) noexcept;
   void forget_pcb() noexcept;
   WsaError start_connect(const Endpoint& peer);
+  WsaError choose_local(netif& route, const Endpoint& peer);
   void deliver(pbuf* p) noexcept;
   void discard(pbuf* p) noexcept;
   void fill(Request& request, pbuf*& p) noexcept;
@@ -98,6 +99,7 @@ class TcpSocket final : public Socket {
 
   State state_ = State::kOpen;
   bool peer_closed_ = false;
+  bool chose_local_ = false;  ///< address and port, for a connection without a bind
   bool is_filling_ = false;  ///< the first receive got bytes in this turn and is not full
   bool awaits_memory_ = false;
   WsaError end_error_ = WsaError::kOk;

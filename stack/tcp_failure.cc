@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "lwip/priv/tcp_priv.h"
 #include "stack/icmp_errors.h"
+#include "stack/demux.h"
 #include "stack/lwip_glue.h"
 #include "stack/tcp.h"
 
@@ -49,14 +49,13 @@ void TcpSocket::apply_keep_alive() noexcept {
   pcb_->keep_intvl = interval;
   pcb_->keep_cnt = probes;
   if (pcb_->state != ESTABLISHED && pcb_->state != CLOSE_WAIT) return;
-  pcb_->tmr = tcp_ticks;
-  pcb_->keep_cnt_sent = 0;
+  stack_.demux().restart_keep_alive(*pcb_);
 }
 
 /// Ends it without a word to the peer: what waits and what follows gets `why`.
 void TcpSocket::abandon(WsaError why) noexcept {
   tcp_arg(pcb_, nullptr);  // so that on_error() leaves the socket alone
-  tcp_abandon(std::exchange(pcb_, nullptr), 0);
+  stack_.demux().drop(*std::exchange(pcb_, nullptr));
   if (state_ == State::kConnecting) {
     state_ = State::kFailed;
     so_error_ = why;

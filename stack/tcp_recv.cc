@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "lwip/priv/tcp_priv.h"
 #include "stack/delivery.h"
+#include "stack/demux.h"
 #include "stack/lwip_glue.h"
 #include "stack/tcp.h"
 
@@ -116,14 +116,14 @@ void TcpSocket::credit(uint32_t bytes) noexcept {
   bytes -= held_back_;
   while (bytes != 0) {
     const auto n = static_cast<u16_t>(std::min<uint32_t>(bytes, UINT16_MAX));
-    tcp_recved(pcb_, n);
+    stack_.demux().recved(*pcb_, n);
     bytes -= n;
   }
   // lwIP announces a quarter of the full window; half of a small buffer is news, too.
   const uint32_t news = pcb_->rcv_nxt + pcb_->rcv_ann_wnd - pcb_->rcv_ann_right_edge;
   if (wanted < full && news >= wanted / 2) {
     tcp_ack_now(pcb_);
-    tcp_output(pcb_);
+    stack_.demux().output(*pcb_);
   }
 }
 
@@ -194,7 +194,7 @@ void TcpSocket::loans_returned(uint32_t bytes) noexcept {
   const uint32_t news = pcb_->rcv_nxt + pcb_->rcv_ann_wnd - pcb_->rcv_ann_right_edge;
   if (was_stopped && news >= 2u * pcb_->mss) {
     tcp_ack_now(pcb_);
-    tcp_output(pcb_);
+    stack_.demux().output(*pcb_);
   }
 }
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "lwip/priv/tcp_priv.h"
+#include "stack/demux.h"
 #include "stack/lwip_glue.h"
 #include "stack/tcp.h"
 
@@ -25,7 +25,7 @@ Outcome TcpSocket::send(const SendCall& call) {
   uint32_t sent = 0;
   if (sends_.empty()) {
     sent = write(from, call.flags);
-    if (sent != 0) tcp_output(pcb_);
+    if (sent != 0) stack_.demux().output(*pcb_);
     if (from.at_end()) {
       complete_now(call.tell, {WsaError::kOk, sent, 0});
       return {WsaError::kOk, sent, 0};
@@ -101,8 +101,8 @@ void TcpSocket::serve_sends() noexcept {
     if (!request.cursor.at_end()) break;
     finish(sends_, request, WsaError::kOk);
   }
-  if (has_written) tcp_output(pcb_);
-  if (sends_.empty() && send_is_shut_) tcp_shutdown(pcb_, 0, 1);
+  if (has_written) stack_.demux().output(*pcb_);
+  if (sends_.empty() && send_is_shut_) stack_.demux().shut_send(*pcb_);
 }
 
 WsaError TcpSocket::shutdown(int how) {
@@ -117,7 +117,7 @@ WsaError TcpSocket::shutdown(int how) {
   if (how != SD_RECEIVE && !send_is_shut_) {
     send_is_shut_ = true;
     // Overlapped sends that wait for room go first; serve_sends() then sends the FIN.
-    if (pcb_ != nullptr && sends_.empty()) (void)tcp_shutdown(pcb_, 0, 1);
+    if (pcb_ != nullptr && sends_.empty()) stack_.demux().shut_send(*pcb_);
   }
   return WsaError::kOk;
 }
@@ -146,20 +146,20 @@ void TcpSocket::release_pcb(bool graceful) noexcept {
   tcp_arg(pcb, nullptr);
   if (state_ == State::kListening) {
     tcp_accept(pcb, nullptr);
-    tcp_close(pcb);
+    stack_.demux().close(*pcb);
     return;
   }
   tcp_recv(pcb, nullptr);
   tcp_sent(pcb, nullptr);
   tcp_err(pcb, nullptr);
   if (!graceful) {
-    tcp_abort(pcb);
+    stack_.demux().abort(*pcb);
     return;
   }
   // lwIP resets a connection whose window is not whole, taking it for unread data. Unread data is in
   // the inbox; credit that SO_RCVBUF or this turn held back is not.
   if (inbox_.empty()) pcb->rcv_wnd = TCP_WND_MAX(pcb);
-  if (tcp_close(pcb) != ERR_OK) tcp_abort(pcb);
+  stack_.demux().close(*pcb);
 }
 
 }  // namespace millrace

@@ -10,6 +10,7 @@
 #include "lwip/ip.h"
 #include "lwip/netif.h"
 #include "stack/icmp_errors.h"
+#include "stack/demux.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 
@@ -58,7 +59,7 @@ WsaError UdpSocket::bind(Endpoint endpoint) {
   WsaError error = make_pcb();
   if (error != WsaError::kOk || !claim(endpoint, error)) return error;
   const ip_addr_t ip = to_lwip(endpoint.address);
-  return wsa_error(udp_bind(pcb_, &ip, endpoint.port));
+  return wsa_error(stack_.demux().bind(*pcb_, ip, endpoint.port));
 }
 
 WsaError UdpSocket::bind_implicitly() {
@@ -302,7 +303,7 @@ void UdpSocket::on_port_lost() noexcept {
 }
 
 void UdpSocket::release_pcb(bool) noexcept {
-  if (pcb_ != nullptr) udp_remove(std::exchange(pcb_, nullptr));
+  if (pcb_ != nullptr) stack_.demux().remove(*std::exchange(pcb_, nullptr));
 }
 
 }  // namespace millrace

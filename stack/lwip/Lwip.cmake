@@ -33,11 +33,12 @@ set_source_files_properties(${LWIP_DIR}/src/core/pbuf.c PROPERTIES COMPILE_DEFIN
 # Control blocks and segments come from free lists (slab.cc).
 set_source_files_properties(${LWIP_DIR}/src/core/memp.c PROPERTIES COMPILE_DEFINITIONS
   "mem_malloc=millrace_slab_malloc;mem_free=millrace_slab_free")
-# ICMP messages pass by our sockets before lwIP sees them, which ignores errors (icmp_errors.cc). Only
-# ICMP takes this way: TCP and UDP cost nothing more.
+# With fragments put together and addresses checked, IP hands on to us: ICMP messages pass by our sockets
+# before lwIP sees them, which ignores errors (icmp_errors.cc); for TCP and UDP lwIP gets the lists that
+# the packet is for (demux.h).
 set_source_files_properties(${LWIP_DIR}/src/core/ipv4/ip4.c PROPERTIES COMPILE_DEFINITIONS
-  "icmp_input=millrace_icmp4_in")
+  "icmp_input=millrace_icmp4_in;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
 set_source_files_properties(${LWIP_DIR}/src/core/ipv6/ip6.c PROPERTIES COMPILE_DEFINITIONS
-  "icmp6_input=millrace_icmp6_in")
+  "icmp6_input=millrace_icmp6_in;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
 # init.c only checks options, at compile time, where a variable is no number.
 set_source_files_properties(${LWIP_DIR}/src/core/init.c PROPERTIES COMPILE_DEFINITIONS TCP_WND=524288)

@@ -17,6 +17,9 @@ struct netif* millrace_route4(const ip4_addr_t* source, const ip4_addr_t* destin
 struct netif* millrace_route6(const ip6_addr_t* source, const ip6_addr_t* destination);
 err_t millrace_tcp_in(struct tcp_pcb* pcb, struct tcp_hdr* header, uint16_t opt_len,
                       uint16_t opt1_len, uint8_t* opt2, struct pbuf* p);
+/* isn.cc */
+uint32_t millrace_tcp_isn(const ip_addr_t* local, uint16_t local_port, const ip_addr_t* peer,
+                          uint16_t peer_port);
 /* tcp_urgent.cc */
 void millrace_tcp_urgent_in(struct tcp_pcb* pcb, const struct tcp_hdr* header);
 uint32_t* millrace_tcp_urgent_out(const struct tcp_pcb* pcb, struct tcp_hdr* header,

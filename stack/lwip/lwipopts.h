@@ -75,6 +75,7 @@
 #define SO_REUSE_RXTOALL 0
 #define TCP_LISTEN_BACKLOG 1
 #define LWIP_TCP_KEEPALIVE 1
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 1 /* where Demux keeps it */
 #define LWIP_TCP_TIMESTAMPS 0
 #define LWIP_TCP_SACK_OUT 1
 #define LWIP_WND_SCALE 1
@@ -127,6 +128,7 @@ extern unsigned int millrace_tcp_max_rtx;
 #define LWIP_HOOK_IP6_ROUTE(source, destination) millrace_route6(source, destination)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
   millrace_tcp_in((struct tcp_pcb*)(pcb), hdr, optlen, opt1len, opt2, p)
+#define LWIP_HOOK_TCP_ISN millrace_tcp_isn
 #define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS(p, hdr, pcb, opts) \
   (millrace_sends_urgent ? millrace_tcp_urgent_out(pcb, hdr, opts) : (opts))
 #ifdef NDEBUG

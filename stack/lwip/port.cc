@@ -13,6 +13,7 @@
 #include "lwip/prot/tcp.h"
 #include "lwip/sys.h"
 #include "lwip/tcp.h"
+#include "stack/demux.h"
 #include "stack/lwip/lwip_hooks.h"
 
 extern "C" {
@@ -86,7 +87,7 @@ bool begins_anew(const tcp_pcb& pcb, const tcp_hdr& header) {
 void end_time_wait(tcp_pcb& pcb) {
   // Its socket may not have noticed yet that all is over.
   if (pcb.callback_arg != nullptr && pcb.errf != nullptr) pcb.errf(pcb.callback_arg, ERR_CLSD);
-  tcp_abort(&pcb);  // in TIME_WAIT: frees it, without a word to anyone
+  engine.demux->abort(pcb);  // in TIME_WAIT: frees it, without a word to anyone
 }
 
 // The segment as it was before lwIP looked at it, once more. Its checksum has been verified, and its
@@ -102,7 +103,7 @@ void input_again(tcp_hdr& header, pbuf* p) {
   const uint16_t flags = from->chksum_flags;
   from->chksum_flags = static_cast<uint16_t>(flags & ~NETIF_CHECKSUM_CHECK_TCP);
   pbuf_ref(p);  // one for tcp_input, one for our caller
-  tcp_input(p, from);
+  engine.demux->tcp_in_again(p, from);
   from->chksum_flags = flags;
 }
 
@@ -227,6 +228,10 @@ netif* millrace_route6(const ip6_addr_t*, const ip6_addr_t* destination) {
   if (ip6_addr_isloopback(destination) || millrace::is_own(*destination)) return engine.loop;
   return nullptr;
 }
+
+void millrace_tcp_segment_in(pbuf* p, netif* from) { engine.demux->tcp_in(p, from); }
+
+void millrace_udp_in(pbuf* p, netif* from) { engine.demux->udp_in(p, from); }
 
 err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t opt1_len,
                       uint8_t* opt2, pbuf* p) {

@@ -38,6 +38,7 @@ struct Parcel {
   uint32_t zone;         ///< of a link-local source
 };
 
+class Demux;
 class Socket;
 
 /// What stands there instead while a caller reads the payload in place (stack/loan.h).
@@ -81,6 +82,7 @@ struct Engine {
   netif* loop = nullptr;
   Counters* counters = nullptr;
   Stack* stack = nullptr;
+  Demux* demux = nullptr;
 };
 extern Engine engine;
 

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Demux keeps lwIP's control blocks (pcbs) where a packet, a call or a timer finds its own among a
+// hundred thousand without a walk. lwIP 2.2.1 keeps each kind on one list, in a global, and walks it
+// per packet and per timer. Between calls those globals are empty here. Around each call into lwIP a
+// Scope puts there the few pcbs that the call is about, and takes back what lwIP left.
+//
+//   connections, TIME_WAIT   a bucket by keyed hash of the 4-tuple      Scope(bucket)
+//   listeners, UDP           a list per local port                      Scope(bucket, port), UdpScope(port)
+//   bound, nothing more      no list: its socket knows it               Scope(null, pcb)
+//
+// Timers: a bucket is looked at when the earliest of its pcbs can have something to do, which every
+// Scope works out anew as it ends; idle connections cost nothing.
+//
+// Invariants: outside of a Scope lwIP's lists are empty. Scopes nest: the inner one hands the outer
+// one's lists back to their bucket first. Every lwIP function that touches a list or starts a timer is
+// called here and nowhere else; behind this header the compiler refuses their names.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+#include "lwip/udp.h"
+
+namespace millrace {
+
+class Demux {
+ public:
+  /// @param most_connections  that are expected at a time; more only make it slower
+  explicit Demux(uint32_t most_connections);
+  ~Demux();
+  Demux(const Demux&) = delete;
+  Demux& operator=(const Demux&) = delete;
+
+  // ---- from lwIP's IP layer, with fragments put together ----
+
+  void tcp_in(pbuf* segment, netif* from) noexcept;
+  void udp_in(pbuf* datagram, netif* from) noexcept;
+  /// The segment in hand once more, after its pcb has gone.
+  void tcp_in_again(pbuf* segment, netif* from) noexcept;
+
+  // ---- lwIP's calls on a connection or listener ----
+
+  err_t bind(tcp_pcb& pcb, const ip_addr_t& address, uint16_t port) noexcept;
+  /// @return the listener, and pcb is gone; or null and the error
+  tcp_pcb* listen(tcp_pcb& pcb, uint8_t backlog, err_t& error) noexcept;
+  /// The pcb is bound to an address and a port.
+  err_t connect(tcp_pcb& pcb, const ip_addr_t& peer, uint16_t port, tcp_connected_fn done) noexcept;
+  /// Ends it: with FIN, or, where lwIP has no memory for that, with RST.
+  void close(tcp_pcb& pcb) noexcept;
+  void abort(tcp_pcb& pcb) noexcept;
+  /// The same without a word to the peer.
+  void drop(tcp_pcb& pcb) noexcept;
+  void shut_send(tcp_pcb& pcb) noexcept;
+  void output(tcp_pcb& pcb) noexcept;
+  void recved(tcp_pcb& pcb, uint16_t bytes) noexcept;
+  /// The silence that keep-alive counts begins now.
+  void restart_keep_alive(tcp_pcb& pcb) noexcept;
+  /// Something that timers look at has changed.
+  void rearm(const tcp_pcb& pcb) noexcept;
+  /// True if this 4-tuple has a pcb, in TIME_WAIT or alive.
+  bool has(const ip_addr_t& local, uint16_t local_port, const ip_addr_t& peer,
+           uint16_t peer_port) const noexcept;
+
+  // ---- UDP ----
+
+  err_t bind(udp_pcb& pcb, const ip_addr_t& address, uint16_t port) noexcept;
+  void remove(udp_pcb& pcb) noexcept;
+
+  // ---- time ----
+
+  /// Every TCP_FAST_INTERVAL: delayed ACKs, refused data.
+  void fast_tick() noexcept;
+  /// Every TCP_SLOW_INTERVAL: everything else.
+  void slow_tick() noexcept;
+
+  // ---- all of them ----
+
+  /// True while a connection that its socket has left has something to send.
+  bool is_sending() const noexcept;
+  void abort_all() noexcept;
+  /// For what lwIP does to every pcb, such as a changed address: all of them on its lists.
+  template <typename Operation>
+  void with_all(Operation operation) noexcept;
+
+ private:
+  struct Bucket {
+    tcp_pcb* active;
+    tcp_pcb* time_wait;
+    uint32_t look_at;  ///< slow tick at which a wheel's entry for it is valid; 0: none
+    bool is_hurried;   ///< on hurried_
+  };
+  class Scope;
+  class UdpScope;
+
+  Bucket& bucket_of(const ip_addr_t& local, uint16_t local_port, const ip_addr_t& peer,
+                    uint16_t peer_port) const noexcept;
+  Bucket& bucket_of(const tcp_pcb& pcb) const noexcept;
+  void rearm(Bucket& bucket) noexcept;
+  void look_at(Bucket& bucket, uint32_t tick) noexcept;
+  static uint32_t next_look(const tcp_pcb& pcb, uint32_t now) noexcept;
+  bool is_due(const Bucket& bucket) const noexcept;
+  void forget_listener(const tcp_pcb& listener) noexcept;
+  void run_timer(Bucket& bucket, void (*timer)()) noexcept;
+  void splice_all() noexcept;
+  void split_all() noexcept;
+
+  static constexpr uint32_t kWheelSlots = 1024;  // 41 s; who is due later is looked at in between
+
+  struct Free {
+    void operator()(void* memory) const noexcept;
+  };
+  const uint32_t mask_;
+  const uint32_t key_;
+  std::unique_ptr<Bucket[], Free> buckets_;
+  std::unique_ptr<tcp_pcb_listen*[], Free> listeners_;  ///< by local port
+  std::unique_ptr<udp_pcb*[], Free> datagrams_;         ///< by local port
+  Scope* scope_ = nullptr;                              ///< the innermost
+  UdpScope* udp_scope_ = nullptr;
+  std::array<std::vector<Bucket*>, kWheelSlots> wheel_;
+  std::vector<Bucket*> hurried_;
+  std::vector<Bucket*> visiting_;
+  uint32_t tick_ = 1;
+};
+
+template <typename Operation>
+void Demux::with_all(Operation operation) noexcept {
+  splice_all();
+  operation();
+  split_all();
+}
+
+}  // namespace millrace
+
+#ifndef MILLRACE_DEMUX_ITSELF
+#pragma GCC poison tcp_active_pcbs tcp_tw_pcbs tcp_bound_pcbs tcp_listen_pcbs udp_pcbs
+#pragma GCC poison tcp_input tcp_bind tcp_listen_with_backlog_and_err tcp_connect tcp_shutdown
+#pragma GCC poison tcp_close tcp_abort tcp_abandon tcp_output tcp_recved tcp_slowtmr tcp_fasttmr
+#pragma GCC poison tcp_tmr tcp_ticks udp_input udp_bind udp_remove udp_connect
+#endif
