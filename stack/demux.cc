@@ -40,12 +40,13 @@ bool is_this(const Pcb& pcb, const ip_addr_t& local, uint16_t local_port, const 
 void Demux::Free::operator()(void* memory) const noexcept { std::free(memory); }
 
 // Nobody outside can tell which connections share a bucket: the key is another one at each start.
-Demux::Demux(uint32_t most_connections)
-    : mask_(std::bit_ceil(std::max(most_connections, 16u)) - 1),
+Demux::Demux(uint32_t most_connections, Counters& counters)
+    : mask_(std::bit_ceil(std::clamp(most_connections, 1u, most_buckets)) - 1),
       key_(randombytes_random()),
       buckets_(zeroed<Bucket>(size_t{mask_} + 1)),
       listeners_(zeroed<tcp_pcb_listen*>(kPorts)),
-      datagrams_(zeroed<udp_pcb*>(kPorts)) {
+      datagrams_(zeroed<udp_pcb*>(kPorts)),
+      counters_(counters) {
   tcp_ticks = tick_;
 }
 

@@ -24,14 +24,18 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 #include "lwip/udp.h"
+#include "stack/counters.h"
 
 namespace millrace {
 
 class Demux {
  public:
   /// @param most_connections  that are expected at a time; more only make it slower
-  explicit Demux(uint32_t most_connections);
+  Demux(uint32_t most_connections, Counters& counters);
   ~Demux();
+  static constexpr uint32_t kMostBuckets = 1u << 22;
+  /// Of those made from now on; tests make lists long with it.
+  static inline uint32_t most_buckets = kMostBuckets;
   Demux(const Demux&) = delete;
   Demux& operator=(const Demux&) = delete;
 
@@ -124,6 +128,7 @@ class Demux {
   std::vector<Bucket*> hurried_;
   std::vector<Bucket*> visiting_;
   uint32_t tick_ = 1;
+  Counters& counters_;
 };
 
 template <typename Operation>

@@ -109,6 +109,7 @@ void Demux::run_timer(Bucket& bucket, void (*timer)()) noexcept {
     pcb->last_timer = n_timer_calls;
   }
   ++n_timer_calls;
+  ++counters_.timer_visits;
   timer();
   assert(tcp_active_pcbs == nullptr || tcp_active_pcbs->last_timer == n_timer_calls);
 }

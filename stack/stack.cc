@@ -56,7 +56,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   millrace_tcp_snd_buf = config.tcp.send_buffer_bytes;
   millrace_tcp_msl_ms = config.tcp.time_wait_ms / 2;
   millrace_tcp_max_rtx = config.tcp.max_retransmissions;
-  demux_ = std::make_unique<Demux>(config.stack.max_sockets);
+  demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
   engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get()};
   try {
     if (!lwip_is_initialised) lwip_init();
