@@ -19,6 +19,8 @@ namespace millrace {
 namespace {
 
 constexpr uint32_t kPorts = 65536;
+// A second pcb in a bucket is one more miss of the cache for each packet.
+constexpr uint32_t kBucketsPerConnection = 4;
 
 /// Zeros that cost no memory until they are written.
 template <typename T>
@@ -41,7 +43,7 @@ void Demux::Free::operator()(void* memory) const noexcept { std::free(memory); }
 
 // Nobody outside can tell which connections share a bucket: the key is another one at each start.
 Demux::Demux(uint32_t most_connections, Counters& counters)
-    : mask_(std::bit_ceil(std::clamp(most_connections, 1u, most_buckets)) - 1),
+    : mask_(std::bit_ceil(std::clamp(kBucketsPerConnection * most_connections, 1u, most_buckets)) - 1),
       key_(randombytes_random()),
       buckets_(zeroed<Bucket>(size_t{mask_} + 1)),
       listeners_(zeroed<tcp_pcb_listen*>(kPorts)),

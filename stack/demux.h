@@ -19,8 +19,10 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "dpdk_io/mbuf.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 #include "lwip/udp.h"
@@ -45,6 +47,10 @@ class Demux {
   void udp_in(pbuf* datagram, netif* from) noexcept;
   /// The segment in hand once more, after its pcb has gone.
   void tcp_in_again(pbuf* segment, netif* from) noexcept;
+
+  class Expected;
+  /// Of the object that a pcb's argument points to, how much Expected fetches.
+  size_t socket_bytes = 0;
 
   // ---- lwIP's calls on a connection or listener ----
 
@@ -80,6 +86,10 @@ class Demux {
   void fast_tick() noexcept;
   /// Every TCP_SLOW_INTERVAL: everything else.
   void slow_tick() noexcept;
+  /// Visits some of those whose time a tick has brought; ten thousand ACKs at once would overrun the
+  /// NIC's ring. What is left when the next tick comes is visited then.
+  /// @return true if there was something to do
+  bool run_timers(uint32_t most) noexcept;
 
   // ---- all of them ----
 
@@ -97,17 +107,34 @@ class Demux {
     uint32_t look_at;  ///< slow tick at which a wheel's entry for it is valid; 0: none
     bool is_hurried;   ///< on hurried_
   };
+  /// Buckets that a tick wants visited, and how far that is.
+  struct Visits {
+    std::vector<Bucket*> buckets;
+    size_t next = 0;
+
+    bool at_end() const noexcept { return next == buckets.size(); }
+    void begin(std::vector<Bucket*>& due) noexcept {
+      buckets.clear();
+      buckets.swap(due);
+      next = 0;
+    }
+    void fetch_ahead() const noexcept;
+  };
   class Scope;
   class UdpScope;
 
   Bucket& bucket_of(const ip_addr_t& local, uint16_t local_port, const ip_addr_t& peer,
                     uint16_t peer_port) const noexcept;
   Bucket& bucket_of(const tcp_pcb& pcb) const noexcept;
+  const Bucket* bucket_for(const rte_mbuf& frame) const noexcept;
   void rearm(Bucket& bucket) noexcept;
   void look_at(Bucket& bucket, uint32_t tick) noexcept;
   static uint32_t next_look(const tcp_pcb& pcb, uint32_t now) noexcept;
   bool is_due(const Bucket& bucket) const noexcept;
   void forget_listener(const tcp_pcb& listener) noexcept;
+  uint32_t visit_hurried(uint32_t most) noexcept;
+  uint32_t visit_due(uint32_t most) noexcept;
+  static void fetch(const void* object, size_t bytes) noexcept;
   void run_timer(Bucket& bucket, void (*timer)()) noexcept;
   void splice_all() noexcept;
   void split_all() noexcept;
@@ -126,9 +153,28 @@ class Demux {
   UdpScope* udp_scope_ = nullptr;
   std::array<std::vector<Bucket*>, kWheelSlots> wheel_;
   std::vector<Bucket*> hurried_;
-  std::vector<Bucket*> visiting_;
+  Visits fast_visits_, slow_visits_;
   uint32_t tick_ = 1;
   Counters& counters_;
+};
+
+/// Fetches into the caches what the frames of a burst will be about, each shortly before its turn.
+class Demux::Expected {
+ public:
+  /// @param frames  at most kBurstMax
+  Expected(const Demux& demux, std::span<rte_mbuf* const> frames) noexcept;
+  /// Frame i is next.
+  void before(size_t i) noexcept;
+
+ private:
+  static constexpr size_t kAheadPcb = 4, kAheadSocket = 2;
+
+  void fetch_pcb(size_t i) const noexcept;
+  void fetch_socket(size_t i) const noexcept;
+
+  const Demux& demux_;
+  const size_t n_;
+  std::array<const Bucket*, kBurstMax> buckets_;
 };
 
 template <typename Operation>

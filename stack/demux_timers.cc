@@ -5,6 +5,8 @@
 // The wheel has a slot per slow tick. A bucket's entry is valid in the slot of its `look_at`; entries
 // that an earlier one has replaced stay where they are, and are passed over.
 #define MILLRACE_DEMUX_ITSELF
+#include <rte_prefetch.h>
+
 #include <algorithm>
 
 #include "stack/demux.h"
@@ -114,29 +116,59 @@ void Demux::run_timer(Bucket& bucket, void (*timer)()) noexcept {
   assert(tcp_active_pcbs == nullptr || tcp_active_pcbs->last_timer == n_timer_calls);
 }
 
-void Demux::fast_tick() noexcept {
-  visiting_.swap(hurried_);
-  for (Bucket* bucket : visiting_) {
-    bucket->is_hurried = false;
-    run_timer(*bucket, tcp_fasttmr);
+/// Fetches the lists that the timer comes to later, and soon the pcbs on them.
+void Demux::Visits::fetch_ahead() const noexcept {
+  constexpr size_t kLists = 8, kPcbs = 4;
+  if (next + kLists < buckets.size()) rte_prefetch0(buckets[next + kLists]);
+  if (next + kPcbs >= buckets.size()) return;
+  const tcp_pcb* const pcb = buckets[next + kPcbs]->active;
+  if (pcb != nullptr) fetch(pcb, sizeof *pcb);
+}
+
+uint32_t Demux::visit_hurried(uint32_t most) noexcept {
+  uint32_t n = 0;
+  for (; n < most && !fast_visits_.at_end(); ++n, ++fast_visits_.next) {
+    fast_visits_.fetch_ahead();
+    Bucket& bucket = *fast_visits_.buckets[fast_visits_.next];
+    bucket.is_hurried = false;
+    run_timer(bucket, tcp_fasttmr);
   }
-  visiting_.clear();
+  return n;
+}
+
+uint32_t Demux::visit_due(uint32_t most) noexcept {
+  uint32_t n = 0;
+  for (; n < most && !slow_visits_.at_end(); ++n, ++slow_visits_.next) {
+    slow_visits_.fetch_ahead();
+    Bucket& bucket = *slow_visits_.buckets[slow_visits_.next];
+    if (bucket.look_at != tick_) continue;
+    bucket.look_at = 0;
+    if (is_due(bucket)) {
+      tcp_ticks = tick_ - 1;  // tcp_slowtmr() adds one
+      run_timer(bucket, tcp_slowtmr);
+    } else {
+      rearm(bucket);
+    }
+  }
+  return n;
+}
+
+bool Demux::run_timers(uint32_t most) noexcept {
+  if (fast_visits_.at_end() && slow_visits_.at_end()) return false;
+  most -= visit_hurried(most);
+  (void)visit_due(most);
+  return true;
+}
+
+void Demux::fast_tick() noexcept {
+  (void)visit_hurried(UINT32_MAX);
+  fast_visits_.begin(hurried_);
 }
 
 void Demux::slow_tick() noexcept {
+  (void)visit_due(UINT32_MAX);
   tcp_ticks = ++tick_;
-  visiting_.swap(wheel_[tick_ % kWheelSlots]);
-  for (Bucket* bucket : visiting_) {
-    if (bucket->look_at != tick_) continue;
-    bucket->look_at = 0;
-    if (is_due(*bucket)) {
-      tcp_ticks = tick_ - 1;  // tcp_slowtmr() adds one
-      run_timer(*bucket, tcp_slowtmr);
-    } else {
-      rearm(*bucket);
-    }
-  }
-  visiting_.clear();
+  slow_visits_.begin(wheel_[tick_ % kWheelSlots]);
 }
 
 }  // namespace millrace

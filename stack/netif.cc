@@ -15,6 +15,7 @@
 #include "lwip/prot/ethernet.h"
 #include "lwip/prot/ip4.h"
 #include "netif/ethernet.h"
+#include "stack/demux.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 #include "stack/tx_checksum.h"
@@ -27,6 +28,7 @@ constexpr uint16_t kSoftwareCheck = NETIF_CHECKSUM_CHECK_IP | NETIF_CHECKSUM_CHE
                                     NETIF_CHECKSUM_CHECK_ICMP6;
 
 constexpr eth_addr kNoAddress{};
+constexpr uint16_t kBurstWorthFetching = 4;
 
 err_t loop_output(netif* n, pbuf* p, uint16_t type) {
   return ethernet_output(n, p, &kNoAddress, &kNoAddress, type);
@@ -177,7 +179,15 @@ uint32_t Netif::poll() noexcept {
     rte_prefetch0(rte_pktmbuf_mtod(frames[i], void*));
     rte_prefetch0(private_area(frames[i]));
   }
-  for (uint16_t i = 0; i < n; ++i) input(frames[i]);
+  if (n < kBurstWorthFetching) {
+    for (uint16_t i = 0; i < n; ++i) input(frames[i]);
+    return n;
+  }
+  Demux::Expected expected(*engine.demux, {frames.data(), n});
+  for (uint16_t i = 0; i < n; ++i) {
+    expected.before(i);
+    input(frames[i]);
+  }
   return n;
 }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "stack/lwip/slab.h"
+
 namespace millrace {
 
 Socket::Socket(Stack& stack, Transport transport, uint8_t family)
@@ -21,6 +23,10 @@ Socket::Socket(Stack& stack, Transport transport, uint8_t family)
 }
 
 Socket::~Socket() { --stack_.n_sockets_; }
+
+void* Socket::operator new(size_t bytes) noexcept { return millrace_slab_malloc(bytes); }
+
+void Socket::operator delete(void* memory) noexcept { millrace_slab_free(memory); }
 
 bool Socket::claim(Endpoint& endpoint, WsaError& error) {
   error = stack_.claim(*this, endpoint);

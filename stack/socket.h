@@ -69,6 +69,10 @@ class Socket {
   Socket(const Socket&) = delete;
   Socket& operator=(const Socket&) = delete;
 
+  /// Beside the control blocks of lwIP. @return null: no memory
+  static void* operator new(size_t bytes) noexcept;
+  static void operator delete(void* memory) noexcept;
+
   void ref() noexcept { ++n_refs_; }
   void unref() noexcept {
     if (--n_refs_ == 0) delete this;

@@ -29,6 +29,7 @@ namespace {
 constexpr uint64_t kFastTimerNs = uint64_t{TCP_FAST_INTERVAL} * 1'000'000;
 constexpr uint64_t kSlowTimerNs = uint64_t{TCP_SLOW_INTERVAL} * 1'000'000;
 constexpr uint64_t kSecondNs = 1'000'000'000;
+constexpr uint32_t kTimerVisitsPerTurn = 64;  // lists of connections
 constexpr int kMostCatchUp = 8;  // after a pause, slow timers run this often at most
 
 // A handle is a multiple of 4, as on Windows, and never 0 or INVALID_SOCKET:
@@ -57,6 +58,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   millrace_tcp_msl_ms = config.tcp.time_wait_ms / 2;
   millrace_tcp_max_rtx = config.tcp.max_retransmissions;
   demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
+  demux_->socket_bytes = sizeof(TcpSocket);
   engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get()};
   try {
     if (!lwip_is_initialised) lwip_init();
@@ -125,9 +127,11 @@ bool Stack::turn() noexcept {
     run_timers(now);
     settle_dirty();
   }
+  const bool had_timers = demux_->run_timers(kTimerVisitsPerTurn);
+  if (had_timers) settle_dirty();
   flush();
   ++counters.turns;
-  return n_frames != 0 || has_posted();
+  return n_frames != 0 || had_timers || has_posted();
 }
 
 void Stack::flush() noexcept {

@@ -59,7 +59,8 @@ class Stack {
   // ---- turning; with the lock held ----
 
   /// One receive burst per interface, due timers, sockets that changed, one transmit burst.
-  /// @return true if a frame was received or a completion is waiting to be shown
+  /// @return true if a frame was received, a connection's timer was served, or a completion waits to
+  /// be shown
   bool turn() noexcept;
   /// Sends what calls have queued since the last turn.
   void flush() noexcept;

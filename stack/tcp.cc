@@ -71,7 +71,8 @@ WsaError TcpSocket::listen(int backlog) {
   if (state_ == State::kConnected || state_ == State::kConnecting) return WsaError::kIsConn;
   if (!is_bound_ || state_ != State::kOpen) return WsaError::kInval;
   const auto most = static_cast<int>(stack_.config().tcp.listen_backlog);
-  backlog_ = static_cast<uint32_t>(std::clamp(backlog, 1, most));
+  if (listening_ == nullptr) listening_ = std::make_unique<Listening>();
+  listening_->backlog = static_cast<uint32_t>(std::clamp(backlog, 1, most));
   err_t error = ERR_OK;
   tcp_pcb* const listener = stack_.demux().listen(*pcb_, kMostBacklog, error);
   if (listener == nullptr) return wsa_error(error);
@@ -85,7 +86,8 @@ WsaError TcpSocket::listen(int backlog) {
 err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   if (arg == nullptr || error != ERR_OK || pcb == nullptr) return ERR_VAL;
   TcpSocket& self = socket_of(arg);
-  Socket* const socket = self.accept_queue_.size() < self.backlog_
+  Listening& listening = *self.listening_;
+  Socket* const socket = listening.queue.size() < listening.backlog
                              ? self.stack_.open(Transport::kTcp, self.family_)
                              : nullptr;
   if (socket == nullptr) {
@@ -100,9 +102,9 @@ err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   child->peer_ = {from_lwip(pcb->remote_ip), pcb->remote_port};
   child->adopt(*pcb);
   pcb->listener = nullptr;  // it may be closed before this connection is
-  if (self.early_urgent_.pcb == pcb) child->announce(*pcb, self.early_urgent_.number);
-  self.early_urgent_ = {};
-  self.accept_queue_.push_back(child);
+  if (listening.early_urgent.pcb == pcb) child->announce(*pcb, listening.early_urgent.number);
+  listening.early_urgent = {};
+  listening.queue.push_back(child);
   ++self.stack_.counters.connections_accepted;
   self.stack_.mark_dirty(self);
   return ERR_OK;
@@ -113,15 +115,16 @@ Socket* TcpSocket::accept(WsaError& error) {
     error = WsaError::kInval;
     return nullptr;
   }
-  if (accept_queue_.empty() && options.is_nonblocking) (void)stack_.turn();
-  if (accept_queue_.empty()) {
+  std::deque<TcpSocket*>& queue = listening_->queue;
+  if (queue.empty() && options.is_nonblocking) (void)stack_.turn();
+  if (queue.empty()) {
     error = options.is_nonblocking
                 ? WsaError::kWouldBlock
-                : block_until(kNoDeadline, [this] { return !accept_queue_.empty(); });
+                : block_until(kNoDeadline, [&queue] { return !queue.empty(); });
     if (error != WsaError::kOk) return nullptr;
   }
-  TcpSocket* const child = accept_queue_.front();
-  accept_queue_.pop_front();
+  TcpSocket* const child = queue.front();
+  queue.pop_front();
   error = WsaError::kOk;
   return child;
 }
@@ -233,7 +236,7 @@ WsaError TcpSocket::end_error(err_t error) const noexcept {
 }
 
 bool TcpSocket::is_readable() const noexcept {
-  if (state_ == State::kListening) return !accept_queue_.empty();
+  if (state_ == State::kListening) return !listening_->queue.empty();
   return (state_ == State::kConnected || state_ == State::kEnded) && can_take(0);
 }
 

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 #include <vector>
 
 #include "lwip/tcp.h"
@@ -108,17 +109,21 @@ class TcpSocket final : public Socket {
   uint32_t to_credit_ = 0;    ///< bytes taken in this turn, not yet given back to the window
   uint32_t held_back_ = 0;    ///< credit not given, because SO_RCVBUF is below the full window
   uint32_t in_flight_ = 0;    ///< bytes written and not acknowledged
-  std::deque<TcpSocket*> accept_queue_;
-  uint32_t backlog_ = 0;
-
   Inbox urgent_;                     ///< urgent bytes, a parcel each, for MSG_OOB
   std::vector<uint32_t> announced_;  ///< sequence numbers of urgent bytes to come, in order
   uint32_t next_number_ = 0;         ///< of the byte that lwIP delivers next, while some are announced
-  /// Of a listener: urgent data in the segment that completes a handshake, before there is a socket.
-  struct {
-    const tcp_pcb* pcb = nullptr;
-    uint32_t number = 0;
-  } early_urgent_;
+
+  /// What only a listener has.
+  struct Listening {
+    std::deque<TcpSocket*> queue;  ///< connections that nobody has accepted yet
+    uint32_t backlog = 0;
+    /// Urgent data in the segment that completes a handshake, before there is a socket.
+    struct {
+      const tcp_pcb* pcb = nullptr;
+      uint32_t number = 0;
+    } early_urgent;
+  };
+  std::unique_ptr<Listening> listening_;
 };
 
 }  // namespace millrace

@@ -134,11 +134,13 @@ bool TcpSocket::linger(uint64_t deadline_ns) {
 }
 
 void TcpSocket::release_pcb(bool graceful) noexcept {
-  for (TcpSocket* child : accept_queue_) {
-    child->reset();
-    child->unref();
+  if (listening_ != nullptr) {
+    for (TcpSocket* child : listening_->queue) {
+      child->reset();
+      child->unref();
+    }
+    listening_->queue.clear();
   }
-  accept_queue_.clear();
   urgent_.clear();
   announced_.clear();
   if (pcb_ == nullptr) return;

@@ -74,7 +74,7 @@ void TcpSocket::on_urgent(tcp_pcb& pcb, uint32_t number) noexcept {
   if (pcb.callback_arg == nullptr) return;
   auto& self = *static_cast<TcpSocket*>(pcb.callback_arg);
   if (self.pcb_ == &pcb) return self.announce(pcb, number);
-  self.early_urgent_ = {&pcb, number};  // a listener's; on_accept comes with this very segment
+  self.listening_->early_urgent = {&pcb, number};  // a listener's; on_accept comes with this very segment
 }
 
 // Not what was received before, and nothing beyond the window: the segment that brings that byte
