@@ -12,6 +12,7 @@
 #include "lwip/inet_chksum.h"
 #include "lwip/ip.h"
 #include "lwip/prot/icmp6.h"
+#include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 
@@ -145,6 +146,13 @@ void handle_error(pbuf* p, netif* in, bool is_6) {
   }
 }
 
+/// A neighbor advertisement's target is one whom we asked about; a short one is lwIP's to drop.
+bool is_asked_for(pbuf* p) {
+  std::array<uint8_t, 24> message;
+  if (pbuf_copy_partial(p, message.data(), message.size(), 0) != message.size()) return true;
+  return engine.gate->answer(message.data() + 8, 16, engine.clock->now_ns());
+}
+
 }  // namespace
 }  // namespace millrace
 
@@ -159,6 +167,10 @@ void millrace_icmp4_in(pbuf* p, netif* in) {
 void millrace_icmp6_in(pbuf* p, netif* in) {
   const uint8_t type = pbuf_get_at(p, 0);
   if (type == ICMP6_TYPE_DUR || type == ICMP6_TYPE_TE) return millrace::handle_error(p, in, true);
+  if (type == ICMP6_TYPE_NA && !millrace::is_asked_for(p)) {
+    pbuf_free(p);
+    return;
+  }
   icmp6_input(p, in);
 }
 }

@@ -13,9 +13,12 @@
 #include "lwip/etharp.h"
 #include "lwip/ethip6.h"
 #include "lwip/prot/ethernet.h"
+#include "lwip/prot/icmp6.h"
 #include "lwip/prot/ip4.h"
+#include "lwip/prot/ip6.h"
 #include "netif/ethernet.h"
 #include "stack/demux.h"
+#include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 #include "stack/tx_checksum.h"
@@ -236,6 +239,7 @@ bool Netif::accept(rte_mbuf* m) noexcept {
     ++counters_.rx_short;
     return false;
   }
+  if (!is_loop_ && !passes_gate(type, bytes + SIZEOF_ETH_HDR)) return false;
   if (!verify_checksums_) return true;
   const uint64_t l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
   const uint64_t ip = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
@@ -252,10 +256,34 @@ bool Netif::accept(rte_mbuf* m) noexcept {
   return true;
 }
 
+bool Netif::passes_gate(uint16_t type, const uint8_t* header) noexcept {
+  Gate& gate = *engine.gate;
+  if (type == ETHTYPE_IP) return gate.ip4(header, lwip_);
+  if (type == ETHTYPE_IPV6) return gate.ip6(header, lwip_);
+  const bool is_reply = header[7] == ARP_REPLY;
+  return !is_reply || gate.answer(header + 14, 4, engine.clock->now_ns());
+}
+
+/// Neighbors that we ask for may answer.
+void Netif::note_question(const pbuf& frame) noexcept {
+  const auto* const bytes = static_cast<const uint8_t*>(frame.payload);
+  const uint8_t* const header = bytes + SIZEOF_ETH_HDR;
+  if (bytes[12] == 0x08 && bytes[13] == 0x06) {
+    if (header[7] == ARP_REQUEST) engine.gate->asked(header + 24, 4, engine.clock->now_ns());
+    return;
+  }
+  const bool is_solicitation = bytes[12] == 0x86 && header[6] == IP6_NEXTH_ICMP6 &&
+                               header[IP6_HLEN] == ICMP6_TYPE_NS;
+  if (is_solicitation) {
+    engine.gate->asked(header + IP6_HLEN + 8, 16, engine.clock->now_ns());
+  }
+}
+
 err_t Netif::on_output(netif* n, pbuf* p) {
   auto& self = *static_cast<Netif*>(n->state);
   rte_mbuf* const m = self.frame_of(p);
   if (m == nullptr) return ERR_MEM;
+  if (!self.is_loop_) self.note_question(*p);
   if (!self.is_loop_ && self.offloads_checksums_) request_tx_checksum(m, self.gen_flags_);
   if (self.is_loop_) ++self.looping_;
   ++self.counters_.tx_pkts;

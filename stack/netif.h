@@ -50,6 +50,8 @@ class Netif {
   void add_address6(const Prefix& prefix);
   void add_neighbors(const PortConfig& config);
   bool accept(rte_mbuf* m) noexcept;
+  bool passes_gate(uint16_t type, const uint8_t* header) noexcept;
+  void note_question(const pbuf& frame) noexcept;
   void input(rte_mbuf* m) noexcept;
   rte_mbuf* frame_of(pbuf* p) noexcept;
   void send_burst() noexcept;

@@ -15,6 +15,7 @@
 #include "lwip/mld6.h"
 #include "lwip/nd6.h"
 #include "stack/demux.h"
+#include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 #include "stack/netif.h"
@@ -59,7 +60,8 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   millrace_tcp_max_rtx = config.tcp.max_retransmissions;
   demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
   demux_->socket_bytes = sizeof(TcpSocket);
-  engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get()};
+  gate_ = std::make_unique<Gate>(counters);
+  engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get(), gate_.get()};
   try {
     if (!lwip_is_initialised) lwip_init();
     lwip_is_initialised = true;

@@ -30,6 +30,7 @@ namespace millrace {
 
 struct IcmpError;
 class Demux;
+class Gate;
 class Netif;
 class Pool;
 class Port;
@@ -171,6 +172,7 @@ class Stack {
   Pool& pool_;
   StackLock lock_;
   std::unique_ptr<Demux> demux_;
+  std::unique_ptr<Gate> gate_;
   std::vector<std::unique_ptr<Netif>> netifs_;  ///< [0] is the loopback
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;

@@ -14,6 +14,7 @@
 #include "lwip/sys.h"
 #include "lwip/tcp.h"
 #include "stack/demux.h"
+#include "stack/gate.h"
 #include "stack/lwip/lwip_hooks.h"
 
 extern "C" {
@@ -75,6 +76,16 @@ void tame_options(uint8_t* option, size_t length, bool syn) {
     }
     at += size;
   }
+}
+
+// What arrives out of order pins an mbuf each, on as many connections as a sender likes to open. With
+// half of the mbufs in use, only what is in order gets in; the rest will be sent again.
+bool is_too_early(const tcp_pcb& pcb, const tcp_hdr& header, pbuf* p) {
+  if (pcb.state < ESTABLISHED || p->tot_len == 0 || !TCP_SEQ_GT(header.seqno, pcb.rcv_nxt)) {
+    return false;
+  }
+  const rte_mempool& pool = *mbuf_of(p)->pool;
+  return rte_mempool_avail_count(&pool) < pool.size / 2;
 }
 
 // RFC 9293 3.10.7.4, RFC 6191: a client that comes back from the same port, with numbers above the
@@ -149,6 +160,7 @@ pbuf* pbuf_from(rte_mbuf* m) noexcept {
 }  // namespace millrace
 
 using millrace::engine;
+using millrace::Verdict;
 
 extern "C" {
 
@@ -231,7 +243,10 @@ netif* millrace_route6(const ip6_addr_t*, const ip6_addr_t* destination) {
 
 void millrace_tcp_segment_in(pbuf* p, netif* from) { engine.demux->tcp_in(p, from); }
 
-void millrace_udp_in(pbuf* p, netif* from) { engine.demux->udp_in(p, from); }
+void millrace_udp_in(pbuf* p, netif* from) {
+  if (engine.gate->udp(*p, *from)) return engine.demux->udp_in(p, from);
+  pbuf_free(p);
+}
 
 err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t opt1_len,
                       uint8_t* opt2, pbuf* p) {
@@ -239,6 +254,20 @@ err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t 
     millrace::end_time_wait(*pcb);
     millrace::input_again(*header, p);
     return ERR_ABRT;  // p has been seen to
+  }
+  if (const Verdict verdict = engine.gate->tcp(*pcb, *header); verdict != Verdict::kPass) {
+    ++engine.counters->rx_bad_segment;
+    const bool answers = verdict == Verdict::kChallenge;
+    if (answers && engine.gate->may_challenge(engine.clock->now_ns())) tcp_send_empty_ack(pcb);
+    return ERR_VAL;
+  }
+  if (millrace::is_too_early(*pcb, *header, p)) {
+    ++engine.counters->rx_out_of_order_refused;
+    tcp_send_empty_ack(pcb);  // so that the peer learns what is missing
+    return ERR_VAL;
+  }
+  if (pcb->state == LISTEN && (TCPH_FLAGS(header) & TCP_SYN) != 0) {
+    engine.demux->make_room(*reinterpret_cast<tcp_pcb_listen*>(pcb));
   }
   if ((TCPH_FLAGS(header) & TCP_URG) != 0) millrace_tcp_urgent_in(pcb, header);
   if (opt_len == 0) return ERR_OK;

@@ -39,6 +39,7 @@ struct Parcel {
 };
 
 class Demux;
+class Gate;
 class Socket;
 
 /// What stands there instead while a caller reads the payload in place (stack/loan.h).
@@ -83,6 +84,7 @@ struct Engine {
   Counters* counters = nullptr;
   Stack* stack = nullptr;
   Demux* demux = nullptr;
+  Gate* gate = nullptr;
 };
 extern Engine engine;
 
