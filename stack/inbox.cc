@@ -72,6 +72,26 @@ void Inbox::push(pbuf* parcel, uint8_t marks) noexcept {
   ++parcels_;
 }
 
+bool Inbox::merge(pbuf* parcel) noexcept {
+  if (tail_ == nullptr || tail_->next != nullptr || parcel_of(tail_).marks != 0) return false;
+  const rte_mbuf& mbuf = *mbuf_of(tail_);
+  if (rte_mbuf_refcnt_read(&mbuf) != 1 || !RTE_MBUF_DIRECT(&mbuf)) return false;
+  char* const end = static_cast<char*>(tail_->payload) + tail_->len;
+  const uint16_t n = parcel->tot_len;
+  if (static_cast<char*>(mbuf.buf_addr) + mbuf.buf_len - end < n) return false;
+  pbuf_copy_partial(parcel, end, n, 0);
+  pbuf_free(parcel);
+  tail_->len = static_cast<uint16_t>(tail_->len + n);
+  tail_->tot_len = tail_->len;
+  bytes_ += n;
+  return true;
+}
+
+bool Inbox::ends_well_filled() const noexcept {
+  constexpr uint16_t kMuch = 1024;
+  return tail_ != nullptr && tail_->tot_len >= kMuch;
+}
+
 void Inbox::mark_last(uint8_t marks) noexcept {
   Parcel& last = parcel_of(tail_);
   last.marks = static_cast<uint8_t>(last.marks | marks);

@@ -46,6 +46,12 @@ class Inbox {
 
   /// @owner takes the chain
   void push(pbuf* parcel, uint8_t marks = 0) noexcept;
+  /// Copies what arrived behind the last parcel into that one's mbuf, and frees its own: for who
+  /// reads so slowly that small segments would hold an mbuf each. @return false: it does not fit
+  /// @owner takes the chain if true
+  bool merge(pbuf* parcel) noexcept;
+  /// True if the last parcel makes good use of its mbuf.
+  bool ends_well_filled() const noexcept;
   /// Adds marks to the parcel that was pushed last; only while there is one.
   void mark_last(uint8_t marks) noexcept;
   /// Fills from as many parcels as fit, up to a mark.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "stack/stack.h"
 
+#include <rte_mempool.h>
 #include <rte_random.h>
 
 #include <algorithm>
@@ -30,6 +31,7 @@ namespace {
 constexpr uint64_t kFastTimerNs = uint64_t{TCP_FAST_INTERVAL} * 1'000'000;
 constexpr uint64_t kSlowTimerNs = uint64_t{TCP_SLOW_INTERVAL} * 1'000'000;
 constexpr uint64_t kSecondNs = 1'000'000'000;
+constexpr uint64_t kTurnsPerMbufCount = 64;  // 2048 frames at most
 constexpr uint32_t kTimerVisitsPerTurn = 64;  // lists of connections
 constexpr int kMostCatchUp = 8;  // after a pause, slow timers run this often at most
 
@@ -132,7 +134,7 @@ bool Stack::turn() noexcept {
   const bool had_timers = demux_->run_timers(kTimerVisitsPerTurn);
   if (had_timers) settle_dirty();
   flush();
-  ++counters.turns;
+  if (++counters.turns % kTurnsPerMbufCount == 0) count_mbufs();
   return n_frames != 0 || had_timers || has_posted();
 }
 
@@ -141,6 +143,7 @@ void Stack::flush() noexcept {
 }
 
 void Stack::run_timers(uint64_t now) noexcept {
+  count_mbufs();
   demux_->fast_tick();
   for (int i = 0; i < kMostCatchUp && now >= next_slow_ns_; ++i) {
     demux_->slow_tick();
@@ -167,6 +170,11 @@ void Stack::run_second_timers() noexcept {
   ip6_reass_tmr();
   for (int i = 0; i < 1000 / MLD6_TMR_INTERVAL; ++i) mld6_tmr();
   poll_links();
+}
+
+// The pool looks through all threads' caches to count, which is too much for every turn.
+void Stack::count_mbufs() noexcept {
+  mbufs_are_scarce_ = rte_mempool_avail_count(pool_.get()) < pool_.get()->size / 8;
 }
 
 void Stack::mark_dirty(Socket& socket) {

@@ -122,6 +122,9 @@ class Stack {
   void mark_dirty(Socket& socket);
   /// Try again at the next fast timer: the socket found no memory, and no packet will wake it.
   void retry_later(Socket& socket);
+  /// Less than an eighth of the mbufs was left lately: they are for acknowledgements and for those
+  /// who read.
+  bool mbufs_are_scarce() const noexcept { return mbufs_are_scarce_; }
   bool has_posted() const noexcept { return !posted_.empty(); }
   /// True while a waiting thread turns the Stack.
   bool is_led() const noexcept { return leader_ != nullptr; }
@@ -164,6 +167,7 @@ class Stack {
   void run_timers(uint64_t now) noexcept;
   void run_second_timers() noexcept;
   void poll_links() noexcept;
+  void count_mbufs() noexcept;
   bool depends_on_lost_port(const Socket& socket) const noexcept;
   void drain_lwip() noexcept;
 
@@ -182,6 +186,7 @@ class Stack {
   std::vector<Socket*> dirty_;
   std::vector<Socket*> retry_;
   std::vector<std::unique_ptr<Request>> free_requests_;
+  bool mbufs_are_scarce_ = false;
   uint32_t n_lost_ports_ = 0;
   uint32_t n_guards_ = 0;  ///< calls inside, blocked ones too
   Waiter* leader_ = nullptr;

@@ -85,6 +85,8 @@ class TcpSocket final : public Socket {
   WsaError start_connect(const Endpoint& peer);
   WsaError choose_local(netif& route, const Endpoint& peer);
   void deliver(pbuf* p) noexcept;
+  bool has_no_room() const noexcept;
+  err_t squeeze(pbuf* p) noexcept;
   void discard(pbuf* p) noexcept;
   void fill(Request& request, pbuf*& p) noexcept;
   void end_filling() noexcept;

@@ -20,6 +20,8 @@ err_t TcpSocket::on_receive(void* arg, tcp_pcb*, pbuf* p, err_t) {
   err_t result = ERR_OK;
   if (p == nullptr) {
     self.peer_closed_ = true;
+  } else if (self.has_no_room()) {
+    result = self.squeeze(p);
   } else if (self.announced_.empty()) {
     self.deliver(p);
   } else {
@@ -27,6 +29,31 @@ err_t TcpSocket::on_receive(void* arg, tcp_pcb*, pbuf* p, err_t) {
   }
   self.stack_.mark_dirty(self);
   return result;
+}
+
+// Nobody takes what arrives, and it holds more mbufs than its share, or hardly any are left.
+bool TcpSocket::has_no_room() const noexcept {
+  if (inbox_.empty() || receive_is_shut_) return false;
+  return inbox_.parcels() >= stack_.config().stack.max_inbox_mbufs_per_socket ||
+         stack_.mbufs_are_scarce();
+}
+
+// Small segments join the last mbuf; behind a well-filled one a new one may stand, since the window
+// bounds how many of these there are. Else it stays with lwIP, which has acknowledged it and offers it
+// again; what follows is not acknowledged, and will be sent again.
+err_t TcpSocket::squeeze(pbuf* p) noexcept {
+  const uint16_t n = p->tot_len;
+  if (!announced_.empty() || !inbox_.merge(p)) {
+    if (announced_.empty() && inbox_.ends_well_filled() && !stack_.mbufs_are_scarce()) {
+      deliver(p);
+      return ERR_OK;
+    }
+    ++stack_.counters.rx_put_off;
+    return ERR_MEM;
+  }
+  stack_.counters.bytes_copied += n;
+  stack_.counters.bytes_merged += n;
+  return ERR_OK;
 }
 
 // Fills waiting receives straight from the mbuf (contract: Z3). A receive that is not full stays

@@ -113,7 +113,8 @@ void UdpSocket::deliver(pbuf* p) noexcept {
   const uint64_t n_parcels = uint64_t{inbox_.parcels()} + loans.n_mbufs + 1;
   const uint64_t counted = std::max<uint64_t>(inbox_.bytes() + loans.bytes + p->tot_len,
                                               n_parcels * kLeastParcelBytes);
-  if (counted > options.receive_buffer_bytes && !inbox_.empty()) {
+  const bool is_full = counted > options.receive_buffer_bytes || stack_.mbufs_are_scarce();
+  if (is_full && !inbox_.empty()) {
     ++stack_.counters.rx_no_socket_room;
     pbuf_free(p);
     return;

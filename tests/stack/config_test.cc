@@ -70,6 +70,7 @@ idle = "sleep"
 spin_us = 0
 max_sockets = 10
 max_requests_per_socket = 5
+max_inbox_mbufs_per_socket = 8
 max_loans_per_socket = 6
 loans_percent = 7
 )";
@@ -97,7 +98,7 @@ TEST(Config, EverySettingReachesItsMember) {
   EXPECT_EQ(port.neighbors, (std::vector<Neighbor>{router, host}));
   EXPECT_EQ(config.tcp, (TcpConfig{65536, 32768, true, 60000, 500, 3, 7, 1000}));
   EXPECT_EQ(config.udp, UdpConfig{4096});
-  EXPECT_EQ(config.stack, (StackConfig{2048, IdlePolicy::kSleep, 0, 10, 5, 6, 7}));
+  EXPECT_EQ(config.stack, (StackConfig{2048, IdlePolicy::kSleep, 0, 10, 5, 8, 6, 7}));
 }
 
 TEST(Config, TheFullFileAboveHasEverySettingOfConfigDef) {

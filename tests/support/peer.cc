@@ -71,7 +71,7 @@ void Peer::send_chain(const std::vector<Bytes>& parts) {
     char* const to = rte_pktmbuf_append(m.get(), static_cast<uint16_t>(part.size()));
     ASSERT_NE(to, nullptr) << "a part of " << part.size() << " bytes does not fit into an mbuf";
     if (!part.empty()) std::memcpy(to, part.data(), part.size());
-    fence(m.get());
+    if (fences_frames) fence(m.get());
     if (chain == nullptr) {
       chain = std::move(m);
     } else {

@@ -53,6 +53,8 @@ class Peer {
   void forget() { arrived_.clear(); }
 
   bool answers_neighbors = true;
+  /// Under AddressSanitizer what lies around a frame in its mbuf must not be touched.
+  bool fences_frames = true;
   /// Sees each frame first; returning true keeps it from arriving. For losing frames on purpose.
   std::function<bool(const Frame&)> filter;
 
