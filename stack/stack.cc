@@ -19,6 +19,7 @@
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 #include "stack/netif.h"
+#include "stack/recovery.h"
 #include "stack/socket.h"
 #include "stack/tcp.h"
 #include "stack/telemetry.h"
@@ -61,6 +62,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   millrace_tcp_snd_buf = config.tcp.send_buffer_bytes;
   millrace_tcp_msl_ms = config.tcp.time_wait_ms / 2;
   millrace_tcp_max_rtx = config.tcp.max_retransmissions;
+  Recovery::congestion_control = config.tcp.congestion_control;
   engine = {pool.get(), &clock, nullptr, &counters, this};
   try {
     if (!lwip_is_initialised) lwip_init();
@@ -148,6 +150,7 @@ void Stack::flush() noexcept {
 }
 
 void Stack::run_timers(uint64_t now) noexcept {
+  Recovery::on_timer(now);  // before tcp_slowtmr(), whose own retransmission it holds back
   tcp_fasttmr();
   for (int i = 0; i < kMostCatchUp && now >= next_slow_ns_; ++i) {
     tcp_slowtmr();

@@ -34,10 +34,11 @@ set_source_files_properties(${LWIP_DIR}/src/core/pbuf.c PROPERTIES COMPILE_DEFIN
 set_source_files_properties(${LWIP_DIR}/src/core/memp.c PROPERTIES COMPILE_DEFINITIONS
   "mem_malloc=millrace_slab_malloc;mem_free=millrace_slab_free")
 # ICMP messages pass by our sockets before lwIP sees them, which ignores errors (icmp_errors.cc). Only
-# ICMP takes this way: TCP and UDP cost nothing more.
+# ICMP takes this way: UDP costs nothing more. TCP segments come back through us, so that what they
+# told of losses is acted upon when lwIP is done with them (recovery.cc).
 set_source_files_properties(${LWIP_DIR}/src/core/ipv4/ip4.c PROPERTIES COMPILE_DEFINITIONS
-  "icmp_input=millrace_icmp4_in")
+  "icmp_input=millrace_icmp4_in;tcp_input=millrace_tcp_input")
 set_source_files_properties(${LWIP_DIR}/src/core/ipv6/ip6.c PROPERTIES COMPILE_DEFINITIONS
-  "icmp6_input=millrace_icmp6_in")
+  "icmp6_input=millrace_icmp6_in;tcp_input=millrace_tcp_input")
 # init.c only checks options, at compile time, where a variable is no number.
 set_source_files_properties(${LWIP_DIR}/src/core/init.c PROPERTIES COMPILE_DEFINITIONS TCP_WND=524288)

@@ -17,6 +17,11 @@ struct netif* millrace_route4(const ip4_addr_t* source, const ip4_addr_t* destin
 struct netif* millrace_route6(const ip6_addr_t* source, const ip6_addr_t* destination);
 err_t millrace_tcp_in(struct tcp_pcb* pcb, struct tcp_hdr* header, uint16_t opt_len,
                       uint16_t opt1_len, uint8_t* opt2, struct pbuf* p);
+/* Each TCP segment on its way out, its options behind ours. */
+uint32_t* millrace_tcp_out(struct pbuf* p, struct tcp_hdr* header, const struct tcp_pcb* pcb,
+                           uint32_t* options);
+/* ip4.c's and ip6.c's call of tcp_input(). */
+void millrace_tcp_input(struct pbuf* p, struct netif* from);
 /* tcp_urgent.cc */
 void millrace_tcp_urgent_in(struct tcp_pcb* pcb, const struct tcp_hdr* header);
 uint32_t* millrace_tcp_urgent_out(const struct tcp_pcb* pcb, struct tcp_hdr* header,

@@ -77,6 +77,7 @@
 #define LWIP_TCP_KEEPALIVE 1
 #define LWIP_TCP_TIMESTAMPS 0
 #define LWIP_TCP_SACK_OUT 1
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 1 /* the pcb's Recovery */
 #define LWIP_WND_SCALE 1
 #define TCP_RCV_SCALE 7
 #define TCP_MSS 8960 /* the most a jumbo frame of 9000 carries; a port's MTU lowers it */
@@ -127,8 +128,7 @@ extern unsigned int millrace_tcp_max_rtx;
 #define LWIP_HOOK_IP6_ROUTE(source, destination) millrace_route6(source, destination)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
   millrace_tcp_in((struct tcp_pcb*)(pcb), hdr, optlen, opt1len, opt2, p)
-#define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS(p, hdr, pcb, opts) \
-  (millrace_sends_urgent ? millrace_tcp_urgent_out(pcb, hdr, opts) : (opts))
+#define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS(p, hdr, pcb, opts) millrace_tcp_out(p, hdr, pcb, opts)
 #ifdef NDEBUG
 #define LWIP_NOASSERT 1
 #endif

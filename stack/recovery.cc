@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What acknowledgements tell, and what follows from it. How it is sent: recovery_send.cc.
+#include "stack/recovery.h"
+
+#include <algorithm>
+#include <new>
+
+#include "lwip/prot/tcp.h"
+#include "stack/lwip/port.h"
+
+namespace millrace {
+namespace {
+
+constexpr uint64_t kMs = 1'000'000;
+constexpr uint64_t kInitialRtoNs = 1000 * kMs;       // RFC 6298 2.1
+constexpr uint64_t kLeastVarianceNs = 200 * kMs;     // as Linux
+constexpr uint64_t kLeastRttLifeNs = 300'000 * kMs;  // a route may become longer
+constexpr uint32_t kDuplicateThreshold = 3;
+constexpr uint8_t kMostTolerance = 16;
+constexpr uint8_t kCalmRepairs = 16;  // RFC 8985 6.2
+constexpr uint8_t kSackKind = 5;
+
+void on_pcb_freed(u8_t, void* data) { delete static_cast<Recovery*>(data); }
+constexpr tcp_ext_arg_callbacks kCallbacks = {on_pcb_freed, nullptr};
+
+uint32_t load_be32(const uint8_t* from) {
+  return uint32_t{from[0]} << 24 | uint32_t{from[1]} << 16 | uint32_t{from[2]} << 8 | from[3];
+}
+
+}  // namespace
+
+CongestionControl Recovery::congestion_control = CongestionControl::kCubic;
+Recovery* Recovery::pending_ = nullptr;
+Recovery::News Recovery::news_;
+Recovery* Recovery::busy_ = nullptr;
+
+void RoundTrip::measure(uint64_t rtt_ns, uint64_t now_ns) noexcept {
+  if (least_ns_ == 0 || rtt_ns <= least_ns_ || now_ns - least_since_ns_ > kLeastRttLifeNs) {
+    least_ns_ = std::max<uint64_t>(rtt_ns, 1);
+    least_since_ns_ = now_ns;
+  }
+  if (srtt_ns_ == 0) {
+    srtt_ns_ = std::max<uint64_t>(rtt_ns, 1);
+    rttvar_ns_ = rtt_ns / 2;
+    return;
+  }
+  const uint64_t error = rtt_ns > srtt_ns_ ? rtt_ns - srtt_ns_ : srtt_ns_ - rtt_ns;
+  rttvar_ns_ += error / 4 - rttvar_ns_ / 4;
+  srtt_ns_ += rtt_ns / 8 - srtt_ns_ / 8;
+}
+
+uint64_t RoundTrip::rto_ns() const noexcept {
+  if (srtt_ns_ == 0) return kInitialRtoNs;
+  return srtt_ns_ + std::max(4 * rttvar_ns_, kLeastVarianceNs);
+}
+
+Recovery::~Recovery() {
+  if (pending_ == this) pending_ = nullptr;
+  unlink();
+}
+
+// ---- a segment of the peer, before lwIP reads it ----
+
+// The acknowledgement that completes a handshake finds no Recovery yet.
+void Recovery::on_header(tcp_pcb& pcb, const tcp_hdr& header, uint16_t options_bytes,
+                         uint16_t payload_bytes) noexcept {
+  const unsigned flags = TCPH_FLAGS(&header);
+  if (pcb.state == LISTEN || pcb.state == TIME_WAIT || (flags & TCP_ACK) == 0) return;
+  Recovery* self = of(pcb);
+  if (self == nullptr) {
+    self = new (std::nothrow) Recovery(pcb);
+    if (self == nullptr) return;
+    tcp_ext_arg_set(&pcb, 0, self);
+    tcp_ext_arg_set_callbacks(&pcb, 0, &kCallbacks);
+  }
+  if (!self->has_begun_) {
+    pending_ = self;
+    news_ = {};
+    news_.now_ns = engine.clock->now_ns();
+    const tcp_seg* const handshake = pcb.unacked;
+    if (handshake != nullptr && pcb.nrtx == 0) {
+      news_.rtt_ns = news_.now_ns - sent_of(*handshake).at_ns;
+    }
+    return;
+  }
+  if ((flags & (TCP_SYN | TCP_RST)) == 0) self->read_header(header, options_bytes, payload_bytes);
+}
+
+void Recovery::begin(uint64_t now_ns) noexcept {
+  has_begun_ = true;
+  una_ = arrived_end_ = pcb_.lastack;
+  sent_end_ = ever_sent_end_ = pcb_.snd_nxt;
+  repair_end_ = una_;
+  congestion_.begin(congestion_control, pcb_.mss);
+  if (news_.rtt_ns != 0) round_trip_.measure(news_.rtt_ns, now_ns);
+  pcb_.ssthresh = 0;
+  open_gate();
+  arm(now_ns);
+}
+
+// What lwIP accepts as an acknowledgement counts as one here, or the two would part. SACK blocks are
+// believed only if the segment is acceptable (RFC 5961 5.2 and RFC 9293 3.10.7.4).
+void Recovery::read_header(const tcp_hdr& header, uint16_t options_bytes,
+                           uint16_t payload_bytes) noexcept {
+  const uint32_t ack = header.ackno;
+  pcb_.rtime = -1;
+  if (ack == una_ && payload_bytes != 0 && options_bytes == 0 && !is_amiss()) return;
+  News news;
+  news.now_ns = engine.clock->now_ns();
+  news.is_ack = TCP_SEQ_BETWEEN(ack, una_ + 1, pcb_.snd_nxt);
+  const bool fits = TCP_SEQ_BETWEEN(header.seqno, pcb_.rcv_nxt - payload_bytes,
+                                    pcb_.rcv_nxt + pcb_.rcv_wnd) &&
+                    TCP_SEQ_BETWEEN(ack, una_ - pcb_.snd_wnd_max, pcb_.snd_nxt);
+  if (options_bytes != 0 && fits && has_sack()) {
+    read_sacks(reinterpret_cast<const uint8_t*>(&header + 1), options_bytes, ack, news);
+  }
+  news.is_duplicate = fits && ack == una_ && payload_bytes == 0 && sent_end_ != una_ &&
+                      tcpwnd_size_t{SND_WND_SCALE(&pcb_, tcpwnd_size_t{header.wnd})} == pcb_.snd_wnd &&
+                      (TCPH_FLAGS(&header) & TCP_FIN) == 0;
+  pcb_.bytes_acked = 0;
+  const uint32_t in_flight_before = in_flight();
+  if (news.is_ack) acknowledge(ack, news);
+  if (news.n_blocks != 0) take_blocks(news);
+  measure(news);
+  if (is_amiss() || news.has_dsack || (!has_sack() && news.is_duplicate)) {
+    pending_ = this;
+    news_ = news;
+    pcb_.cwnd = 0;  // shut, until after_input() knows what is to be sent again first
+    return;
+  }
+  if (!news.is_ack) return;
+  if (is_window_used(in_flight_before)) {
+    grow(news);
+  } else {
+    congestion_.on_unused(news.now_ns);
+  }
+  n_timeouts_ = 0;
+  n_duplicates_ = 0;
+  open_gate();
+  // lwIP adds a segment where an acknowledgement is as large as the window (tcp_in.c).
+  const uint32_t acked = ack - pcb_.lastack;
+  if (acked >= pcb_.cwnd) pcb_.cwnd -= std::min<uint32_t>(pcb_.cwnd, pcb_.mss);
+  arm(news.now_ns);
+}
+
+void Recovery::read_sacks(const uint8_t* options, size_t length, uint32_t ack,
+                          News& news) noexcept {
+  for (size_t at = 0; at + 1 < length;) {
+    if (options[at] == LWIP_TCP_OPT_EOL) return;
+    if (options[at] == LWIP_TCP_OPT_NOP) {
+      ++at;
+      continue;
+    }
+    const uint8_t size = options[at + 1];
+    if (size < 2 || at + size > length) return;
+    if (options[at] == kSackKind) {
+      for (size_t b = at + 2; b + 8 <= at + size && news.n_blocks < 4; b += 8) {
+        news.blocks[news.n_blocks++] = {load_be32(options + b), load_be32(options + b + 4)};
+      }
+    }
+    at += size;
+  }
+  // RFC 2883 4: the first block is about a duplicate if it is below ack, or inside the second.
+  if (news.n_blocks == 0) return;
+  const SackBlock first = news.blocks[0];
+  const bool is_below = TCP_SEQ_LEQ(first.right, ack);
+  const bool is_inside = news.n_blocks > 1 && TCP_SEQ_GEQ(first.left, news.blocks[1].left) &&
+                         TCP_SEQ_LEQ(first.right, news.blocks[1].right);
+  if (is_below || is_inside) take_dsack(first, news);
+}
+
+void Recovery::take_dsack(const SackBlock& block, News& news) noexcept {
+  if (!TCP_SEQ_LT(block.left, block.right) || TCP_SEQ_GT(block.right, ever_sent_end_)) return;
+  if (TCP_SEQ_LT(block.left, una_ - pcb_.snd_wnd_max)) return;
+  news.has_dsack = true;
+  if (is_probing_ && block.right == probe_end_) return;  // of the probe: nothing was reordered
+  if (TCP_SEQ_GEQ(una_, tolerance_grown_at_)) {  // once per round trip
+    tolerance_factor_ = std::min<uint8_t>(static_cast<uint8_t>(tolerance_factor_ + 1), kMostTolerance);
+    tolerance_grown_at_ = sent_end_;
+    n_calm_repairs_ = 0;
+  }
+  if (may_undo_ && TCP_SEQ_GT(block.right, undo_begin_) && n_to_disprove_ != 0) {
+    news.has_disproved = --n_to_disprove_ == 0;
+  }
+}
+
+void Recovery::acknowledge(uint32_t ack, News& news) noexcept {
+  uint32_t known_bytes = 0;
+  for (const tcp_seg* s = pcb_.unacked; s != nullptr; s = s->next) {
+    const uint32_t end = end_of(*s);
+    if (TCP_SEQ_GT(end, ack)) break;
+    if (TCP_SEQ_LEQ(end, una_)) continue;  // lwIP kept it: it had no room for that segment's data
+    if ((sent_of(*s).marks & kSacked) != 0) {
+      known_bytes += length_of(*s);
+    } else {
+      arrive(*s, news);
+    }
+    if (board_ != nullptr) board_->on_acknowledged(*s);
+  }
+  if (board_ != nullptr) board_->acknowledge(ack);
+  const uint32_t acked = ack - una_;
+  news.bytes += acked - std::min(acked, known_bytes);
+  una_ = ack;
+  // A probe of a closed window may be acknowledged, too.
+  if (TCP_SEQ_LT(sent_end_, una_)) sent_end_ = una_;
+  if (TCP_SEQ_LT(ever_sent_end_, una_)) ever_sent_end_ = una_;
+}
+
+// RFC 8985 6.2 steps 1 to 3. A retransmission that is acknowledged sooner than anything ever was is
+// the first transmission's acknowledgement.
+void Recovery::arrive(const tcp_seg& segment, News& news) noexcept {
+  const Sent& sent = sent_of(segment);
+  const uint32_t end = end_of(segment);
+  const uint64_t rtt_ns = news.now_ns - sent.at_ns;
+  if ((sent.marks & kResent) != 0) {
+    if (rtt_ns < round_trip_.least_ns()) return;
+  } else {
+    if (TCP_SEQ_LT(end, arrived_end_)) has_seen_reordering_ = true;
+    if ((sent.marks & kLost) != 0) news.has_lost_original = true;
+    if (sent.at_ns >= news.rtt_sent_ns) {
+      news.rtt_ns = std::max<uint64_t>(rtt_ns, 1);
+      news.rtt_sent_ns = sent.at_ns;
+    }
+  }
+  if (TCP_SEQ_GT(end, arrived_end_)) arrived_end_ = end;
+  if (newest_.is_after(sent, end)) return;
+  newest_ = {sent.at_ns, end, rtt_ns};
+}
+
+// In the order of their numbers, so that holes are found in that order. Nothing beyond what was sent,
+// or that is acknowledged already.
+void Recovery::take_blocks(News& news) noexcept {
+  const auto begin = news.blocks.begin();
+  const auto end = begin + news.n_blocks;
+  std::sort(begin, end, [](const SackBlock& a, const SackBlock& b) {
+    return TCP_SEQ_LT(a.left, b.left);
+  });
+  for (auto block = begin; block != end; ++block) {
+    if (TCP_SEQ_LEQ(block->right, una_) || TCP_SEQ_GT(block->right, sent_end_)) continue;
+    if (!TCP_SEQ_LT(block->left, block->right) || !TCP_SEQ_LT(una_, block->right)) continue;
+    board().sack(*block, [&](const tcp_seg& segment) {
+      news.bytes += length_of(segment);
+      arrive(segment, news);
+    });
+  }
+}
+
+Scoreboard& Recovery::board() {
+  if (board_ == nullptr) board_ = std::make_unique<Scoreboard>(pcb_, una_);
+  return *board_;
+}
+
+void Recovery::measure(const News& news) noexcept {
+  if (news.rtt_ns != 0) round_trip_.measure(news.rtt_ns, news.now_ns);
+}
+
+// The most that was in flight in this round trip, as the window is refilled only after a burst of
+// acknowledgements. RFC 7661: a window that was not used proves nothing.
+bool Recovery::is_window_used(uint32_t in_flight_before) noexcept {
+  if (TCP_SEQ_GEQ(una_, most_in_flight_end_) || in_flight_before > most_in_flight_) {
+    most_in_flight_ = in_flight_before;
+    most_in_flight_end_ = sent_end_;
+  }
+  const uint32_t cwnd = congestion_.cwnd();
+  return congestion_.is_in_slow_start() ? cwnd < 2 * most_in_flight_
+                                        : most_in_flight_ + pcb_.mss > cwnd;
+}
+
+void Recovery::grow(const News& news) noexcept {
+  congestion_.on_ack({.bytes = news.bytes,
+                      .una = una_,
+                      .sent_end = sent_end_,
+                      .now_ns = news.now_ns,
+                      .rtt_ns = news.rtt_ns,
+                      .srtt_ns = round_trip_.srtt_ns()});
+}
+
+// ---- after lwIP has read it ----
+
+void Recovery::finish_input() noexcept {
+  pending_ = nullptr;
+  if (!has_begun_) {
+    if (pcb_.state >= ESTABLISHED && pcb_.state != TIME_WAIT) begin(news_.now_ns);
+    return;
+  }
+  if (pcb_.unacked == nullptr && pcb_.state == TIME_WAIT) return;
+  react(news_);
+}
+
+void Recovery::react(News& news) noexcept {
+  if (news.is_ack) n_timeouts_ = 0;
+  if (may_undo_) try_undo(news);
+  if (is_probing_) judge_probe(news);
+  if (state_ != State::kOpen && TCP_SEQ_GEQ(una_, repair_end_)) leave();
+  if (!has_sack()) {
+    count_duplicates(news);
+  } else if (board_ != nullptr) {
+    find_lost(news.now_ns);
+  }
+  if (board_ != nullptr && board_->lost_bytes != 0 && state_ == State::kOpen) enter_repair();
+  if (state_ == State::kRepair) {
+    reduce_in_proportion(news.bytes);
+  } else if ((news.is_ack || has_sack()) && is_window_used(in_flight() + news.bytes)) {
+    grow(news);
+  }
+  if (board_ != nullptr && board_->has_nothing() && state_ == State::kOpen) board_.reset();
+  transmit();
+  if (news.is_ack) arm(news.now_ns);
+}
+
+// RFC 8985 6.2 step 4: with no reordering seen, three arrivals behind a hole are enough.
+uint64_t Recovery::tolerance_ns() const noexcept {
+  const bool is_sure = state_ != State::kOpen || board_->n_sacked >= kDuplicateThreshold;
+  if (!has_seen_reordering_ && is_sure) return 0;
+  return std::min(round_trip_.least_ns() / 4 * tolerance_factor_, round_trip_.srtt_ns());
+}
+
+void Recovery::find_lost(uint64_t now_ns) noexcept {
+  uint64_t wait_ns = 0;
+  (void)board_->find_lost(newest_, tolerance_ns(), now_ns, wait_ns);
+  lost_at_ns_ = wait_ns == 0 ? 0 : now_ns + wait_ns;
+  if (lost_at_ns_ != 0) link();
+}
+
+// RFC 6582, by a Scoreboard that knows of one hole, the first segment, and of how many arrived
+// behind it.
+void Recovery::count_duplicates(News& news) noexcept {
+  if (news.is_ack) {
+    const uint32_t n_acked = news.bytes / std::max<uint32_t>(pcb_.mss, 1);
+    n_duplicates_ = static_cast<uint8_t>(n_duplicates_ - std::min<uint32_t>(n_duplicates_, n_acked));
+    if (state_ == State::kRepair) board().lose_first();  // a partial acknowledgement
+    if (state_ == State::kOpen) n_duplicates_ = 0;
+  } else if (news.is_duplicate && state_ != State::kTimeout) {
+    if (n_duplicates_ < UINT8_MAX) ++n_duplicates_;
+    news.bytes = pcb_.mss;
+    const bool is_enough = state_ == State::kOpen && n_duplicates_ >= kDuplicateThreshold;
+    if (is_enough && TCP_SEQ_GEQ(una_, repair_end_)) board().lose_first();
+  }
+  if (board_ == nullptr) return;
+  const uint32_t flight = sent_end_ - una_;
+  board_->sacked_bytes = std::min(n_duplicates_ * uint32_t{pcb_.mss},
+                                  flight - std::min(flight, board_->lost_bytes));
+}
+
+void Recovery::enter_repair() noexcept {
+  state_ = State::kRepair;
+  repair_end_ = sent_end_;
+  prr_flight_ = std::max<uint32_t>(sent_end_ - una_, 1);
+  prr_delivered_ = prr_sent_ = 0;
+  may_undo_ = true;
+  undo_begin_ = una_;
+  n_to_disprove_ = 0;
+  is_probing_ = false;
+  if (has_seen_reordering_ && ++n_calm_repairs_ > kCalmRepairs) tolerance_factor_ = 1;
+  congestion_.on_loss();
+}
+
+// RFC 6937 3.1
+void Recovery::reduce_in_proportion(uint32_t delivered_bytes) noexcept {
+  prr_delivered_ += delivered_bytes;
+  const uint32_t flight = in_flight();
+  const uint32_t ssthresh = congestion_.ssthresh();
+  uint64_t quota;
+  if (flight > ssthresh) {
+    quota = (uint64_t{prr_delivered_} * ssthresh + prr_flight_ - 1) / prr_flight_;
+    quota -= std::min<uint64_t>(quota, prr_sent_);
+  } else {
+    const uint32_t behind = prr_delivered_ - std::min(prr_delivered_, prr_sent_);
+    quota = std::min(ssthresh - flight, std::max(behind, delivered_bytes) + pcb_.mss);
+  }
+  if (prr_sent_ == 0) quota = std::max<uint64_t>(quota, pcb_.mss);  // the fast retransmission
+  congestion_.hold(flight + static_cast<uint32_t>(quota));
+}
+
+void Recovery::leave() noexcept {
+  if (state_ == State::kRepair) congestion_.hold(std::max(congestion_.ssthresh(), 2u * pcb_.mss));
+  state_ = State::kOpen;
+  n_duplicates_ = 0;
+  if (!has_sack()) board_.reset();
+}
+
+// A timeout was wrong if what it gave up arrives without having been sent again (RFC 5682); a repair,
+// if the peer saw each retransmission twice (RFC 2883).
+void Recovery::try_undo(const News& news) noexcept {
+  const bool timeout_was_wrong = state_ == State::kTimeout && news.has_lost_original;
+  if (!timeout_was_wrong && !news.has_disproved) return;
+  may_undo_ = false;
+  if (board_ != nullptr) board_->unlose();
+  state_ = State::kOpen;
+  congestion_.undo();
+}
+
+// RFC 8985 7.4.2: if the probe repaired a loss, that loss counts like any other.
+void Recovery::judge_probe(const News& news) noexcept {
+  if (TCP_SEQ_LT(una_, probe_end_)) return;
+  if (probe_was_resent_ && !news.has_dsack && !TCP_SEQ_GT(una_, probe_end_)) {
+    if (news.is_duplicate && news.n_blocks == 0) is_probing_ = false;
+    return;
+  }
+  is_probing_ = false;
+  if (!probe_was_resent_ || news.has_dsack || state_ != State::kOpen) return;
+  congestion_.on_loss();
+  congestion_.hold(congestion_.ssthresh());
+}
+
+}  // namespace millrace
