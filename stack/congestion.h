@@ -16,11 +16,11 @@ namespace millrace {
 class Congestion {
  public:
   struct Ack {
-    uint32_t bytes = 0;    ///< newly delivered
-    uint32_t una = 0;      ///< first byte not acknowledged
-    uint32_t sent_end = 0; ///< first byte never sent
+    uint32_t bytes = 0;     ///< newly delivered
+    uint32_t una = 0;       ///< first byte not acknowledged
+    uint32_t sent_end = 0;  ///< first byte never sent
     uint64_t now_ns = 0;
-    uint64_t rtt_ns = 0;   ///< this acknowledgement's sample; 0: none
+    uint64_t rtt_ns = 0;  ///< this acknowledgement's sample; 0: none
     uint64_t srtt_ns = 0;
   };
 

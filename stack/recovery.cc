@@ -79,7 +79,8 @@ void Recovery::on_header(tcp_pcb& pcb, const tcp_hdr& header, uint16_t options_b
     news_.now_ns = engine.clock->now_ns();
     const tcp_seg* const handshake = pcb.unacked;
     if (handshake != nullptr && pcb.nrtx == 0) {
-      news_.rtt_ns = news_.now_ns - sent_of(*handshake).at_ns;
+      const uint64_t sent_ns = sent_of(*handshake).at_ns;
+      news_.original.rtt_ns = news_.now_ns - std::min(sent_ns, news_.now_ns);
     }
     return;
   }
@@ -92,14 +93,14 @@ void Recovery::begin(uint64_t now_ns) noexcept {
   sent_end_ = ever_sent_end_ = pcb_.snd_nxt;
   repair_end_ = una_;
   congestion_.begin(congestion_control, pcb_.mss);
-  if (news_.rtt_ns != 0) round_trip_.measure(news_.rtt_ns, now_ns);
+  measure(news_);
   pcb_.ssthresh = 0;
   open_gate();
   arm(now_ns);
 }
 
-// What lwIP accepts as an acknowledgement counts as one here, or the two would part. SACK blocks are
-// believed only if the segment is acceptable (RFC 5961 5.2 and RFC 9293 3.10.7.4).
+// What lwIP accepts as an acknowledgement counts as one here, or the two would part. SACK blocks
+// are believed only if the segment is acceptable (RFC 5961 5.2 and RFC 9293 3.10.7.4).
 void Recovery::read_header(const tcp_hdr& header, uint16_t options_bytes,
                            uint16_t payload_bytes) noexcept {
   const uint32_t ack = header.ackno;
@@ -108,15 +109,16 @@ void Recovery::read_header(const tcp_hdr& header, uint16_t options_bytes,
   News news;
   news.now_ns = engine.clock->now_ns();
   news.is_ack = TCP_SEQ_BETWEEN(ack, una_ + 1, pcb_.snd_nxt);
-  const bool fits = TCP_SEQ_BETWEEN(header.seqno, pcb_.rcv_nxt - payload_bytes,
-                                    pcb_.rcv_nxt + pcb_.rcv_wnd) &&
-                    TCP_SEQ_BETWEEN(ack, una_ - pcb_.snd_wnd_max, pcb_.snd_nxt);
+  const bool fits =
+      TCP_SEQ_BETWEEN(header.seqno, pcb_.rcv_nxt - payload_bytes, pcb_.rcv_nxt + pcb_.rcv_wnd) &&
+      TCP_SEQ_BETWEEN(ack, una_ - pcb_.snd_wnd_max, pcb_.snd_nxt);
   if (options_bytes != 0 && fits && has_sack()) {
     read_sacks(reinterpret_cast<const uint8_t*>(&header + 1), options_bytes, ack, news);
   }
-  news.is_duplicate = fits && ack == una_ && payload_bytes == 0 && sent_end_ != una_ &&
-                      tcpwnd_size_t{SND_WND_SCALE(&pcb_, tcpwnd_size_t{header.wnd})} == pcb_.snd_wnd &&
-                      (TCPH_FLAGS(&header) & TCP_FIN) == 0;
+  news.is_duplicate =
+      fits && ack == una_ && payload_bytes == 0 && sent_end_ != una_ &&
+      tcpwnd_size_t{SND_WND_SCALE(&pcb_, tcpwnd_size_t{header.wnd})} == pcb_.snd_wnd &&
+      (TCPH_FLAGS(&header) & TCP_FIN) == 0;
   pcb_.bytes_acked = 0;
   const uint32_t in_flight_before = in_flight();
   if (news.is_ack) acknowledge(ack, news);
@@ -174,8 +176,9 @@ void Recovery::take_dsack(const SackBlock& block, News& news) noexcept {
   if (TCP_SEQ_LT(block.left, una_ - pcb_.snd_wnd_max)) return;
   news.has_dsack = true;
   if (is_probing_ && block.right == probe_end_) return;  // of the probe: nothing was reordered
-  if (TCP_SEQ_GEQ(una_, tolerance_grown_at_)) {  // once per round trip
-    tolerance_factor_ = std::min<uint8_t>(static_cast<uint8_t>(tolerance_factor_ + 1), kMostTolerance);
+  if (TCP_SEQ_GEQ(una_, tolerance_grown_at_)) {          // once per round trip
+    tolerance_factor_ =
+        std::min<uint8_t>(static_cast<uint8_t>(tolerance_factor_ + 1), kMostTolerance);
     tolerance_grown_at_ = sent_end_;
     n_calm_repairs_ = 0;
   }
@@ -211,30 +214,27 @@ void Recovery::acknowledge(uint32_t ack, News& news) noexcept {
 void Recovery::arrive(const tcp_seg& segment, News& news) noexcept {
   const Sent& sent = sent_of(segment);
   const uint32_t end = end_of(segment);
-  const uint64_t rtt_ns = news.now_ns - sent.at_ns;
+  const uint64_t rtt_ns = news.now_ns - std::min(sent.at_ns, news.now_ns);
   if ((sent.marks & kResent) != 0) {
     if (rtt_ns < round_trip_.least_ns()) return;
   } else {
     if (TCP_SEQ_LT(end, arrived_end_)) has_seen_reordering_ = true;
     if ((sent.marks & kLost) != 0) news.has_lost_original = true;
-    if (sent.at_ns >= news.rtt_sent_ns) {
-      news.rtt_ns = std::max<uint64_t>(rtt_ns, 1);
-      news.rtt_sent_ns = sent.at_ns;
-    }
+    const bool is_newest = !news.original.is_after(sent, end);
+    if (is_newest) news.original = {sent.at_ns, end, std::max<uint64_t>(rtt_ns, 1)};
   }
   if (TCP_SEQ_GT(end, arrived_end_)) arrived_end_ = end;
   if (newest_.is_after(sent, end)) return;
   newest_ = {sent.at_ns, end, rtt_ns};
 }
 
-// In the order of their numbers, so that holes are found in that order. Nothing beyond what was sent,
-// or that is acknowledged already.
+// In the order of their numbers, so that holes are found in that order. Nothing beyond what was
+// sent, or that is acknowledged already.
 void Recovery::take_blocks(News& news) noexcept {
   const auto begin = news.blocks.begin();
   const auto end = begin + news.n_blocks;
-  std::sort(begin, end, [](const SackBlock& a, const SackBlock& b) {
-    return TCP_SEQ_LT(a.left, b.left);
-  });
+  std::sort(begin, end,
+            [](const SackBlock& a, const SackBlock& b) { return TCP_SEQ_LT(a.left, b.left); });
   for (auto block = begin; block != end; ++block) {
     if (TCP_SEQ_LEQ(block->right, una_) || TCP_SEQ_GT(block->right, sent_end_)) continue;
     if (!TCP_SEQ_LT(block->left, block->right) || !TCP_SEQ_LT(una_, block->right)) continue;
@@ -251,7 +251,7 @@ Scoreboard& Recovery::board() {
 }
 
 void Recovery::measure(const News& news) noexcept {
-  if (news.rtt_ns != 0) round_trip_.measure(news.rtt_ns, news.now_ns);
+  if (news.original.rtt_ns != 0) round_trip_.measure(news.original.rtt_ns, news.now_ns);
 }
 
 // The most that was in flight in this round trip, as the window is refilled only after a burst of
@@ -271,7 +271,7 @@ void Recovery::grow(const News& news) noexcept {
                       .una = una_,
                       .sent_end = sent_end_,
                       .now_ns = news.now_ns,
-                      .rtt_ns = news.rtt_ns,
+                      .rtt_ns = news.original.rtt_ns,
                       .srtt_ns = round_trip_.srtt_ns()});
 }
 
@@ -327,7 +327,8 @@ void Recovery::find_lost(uint64_t now_ns) noexcept {
 void Recovery::count_duplicates(News& news) noexcept {
   if (news.is_ack) {
     const uint32_t n_acked = news.bytes / std::max<uint32_t>(pcb_.mss, 1);
-    n_duplicates_ = static_cast<uint8_t>(n_duplicates_ - std::min<uint32_t>(n_duplicates_, n_acked));
+    n_duplicates_ =
+        static_cast<uint8_t>(n_duplicates_ - std::min<uint32_t>(n_duplicates_, n_acked));
     if (state_ == State::kRepair) board().lose_first();  // a partial acknowledgement
     if (state_ == State::kOpen) n_duplicates_ = 0;
   } else if (news.is_duplicate && state_ != State::kTimeout) {
@@ -338,8 +339,8 @@ void Recovery::count_duplicates(News& news) noexcept {
   }
   if (board_ == nullptr) return;
   const uint32_t flight = sent_end_ - una_;
-  board_->sacked_bytes = std::min(n_duplicates_ * uint32_t{pcb_.mss},
-                                  flight - std::min(flight, board_->lost_bytes));
+  board_->sacked_bytes =
+      std::min(n_duplicates_ * uint32_t{pcb_.mss}, flight - std::min(flight, board_->lost_bytes));
 }
 
 void Recovery::enter_repair() noexcept {
@@ -379,12 +380,14 @@ void Recovery::leave() noexcept {
   if (!has_sack()) board_.reset();
 }
 
-// A timeout was wrong if what it gave up arrives without having been sent again (RFC 5682); a repair,
-// if the peer saw each retransmission twice (RFC 2883).
+// A timeout was wrong if what it gave up arrives without having been sent again (RFC 5682); a
+// repair, if the peer saw each retransmission twice (RFC 2883).
 void Recovery::try_undo(const News& news) noexcept {
   const bool timeout_was_wrong = state_ == State::kTimeout && news.has_lost_original;
   if (!timeout_was_wrong && !news.has_disproved) return;
   may_undo_ = false;
+  // What looked like the arrival of the retransmission was the original's.
+  if (timeout_was_wrong) newest_ = news.original;
   if (board_ != nullptr) board_->unlose();
   state_ = State::kOpen;
   congestion_.undo();

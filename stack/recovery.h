@@ -3,18 +3,19 @@
 // (RFC 2018, RFC 2883), losses are found by time (RACK-TLP, RFC 8985), repaired within one round
 // trip, and the window follows RFC 6937, RFC 9438 and RFC 6298.
 //
-//   on_header()     before lwIP reads a segment: what it acknowledges, and, if nothing is amiss, the
+//   on_header()     before lwIP reads a segment: what it acknowledges, and, if nothing is amiss,
+//   the
 //                   window that lwIP's tcp_output() may fill at the end of its input
 //   after_input()   after it, and only if something is amiss: what is lost, what to send again
 //   on_output()     each segment that leaves: when, and whether again
 //   on_timer()      each 10 ms, the connections with data in flight: reordering, tail loss, timeout
 //
 // lwIP keeps the queues and sends; it is told when by two of its numbers. pcb->cwnd is set so that
-// tcp_output()'s rule "no further than lastack + cwnd" allows what the true window leaves beside what
-// is in flight; pcb->rtime stays -1, so that lwIP counts no duplicate acknowledgements and has no
-// timeout. The handshake, the persist timer and keep-alive stay lwIP's, and so does the end of a
-// connection whose retransmissions ran out. A Recovery is an ext_arg of its pcb and goes with it, so it
-// outlives the socket while closed connections send what they have.
+// tcp_output()'s rule "no further than lastack + cwnd" allows what the true window leaves beside
+// what is in flight; pcb->rtime stays -1, so that lwIP counts no duplicate acknowledgements and has
+// no timeout. The handshake, the persist timer and keep-alive stay lwIP's, and so does the end of a
+// connection whose retransmissions ran out. A Recovery is an ext_arg of its pcb and goes with it,
+// so it outlives the socket while closed connections send what they have.
 #pragma once
 
 #include <array>
@@ -70,10 +71,9 @@ class Recovery {
   /// What one segment of the peer told.
   struct News {
     uint64_t now_ns = 0;
-    uint64_t rtt_ns = 0;      ///< of the newest that was sent once; 0: none
-    uint64_t rtt_sent_ns = 0;
-    uint32_t bytes = 0;       ///< that arrived and were not known to
-    bool is_ack = false;      ///< una moved
+    Newest original;      ///< the newest that was sent once; rtt_ns 0: none
+    uint32_t bytes = 0;   ///< that arrived and were not known to
+    bool is_ack = false;  ///< una moved
     bool is_duplicate = false;
     bool has_dsack = false;
     bool has_disproved = false;      ///< with it, each retransmission was needless
@@ -133,21 +133,21 @@ class Recovery {
   State state_ = State::kOpen;
   bool has_begun_ = false;
   bool is_linked_ = false;
-  bool is_probing_ = false;         ///< a tail loss probe is out
+  bool is_probing_ = false;  ///< a tail loss probe is out
   bool probe_was_resent_ = false;
   bool has_seen_reordering_ = false;
   bool may_undo_ = false;
   uint8_t n_timeouts_ = 0;
-  uint8_t n_duplicates_ = 0;        ///< without SACK
-  uint8_t tolerance_factor_ = 1;    ///< quarters of the least RTT, RFC 8985 6.2 step 4
+  uint8_t n_duplicates_ = 0;      ///< without SACK
+  uint8_t tolerance_factor_ = 1;  ///< quarters of the least RTT, RFC 8985 6.2 step 4
   uint8_t n_calm_repairs_ = 0;
   uint32_t una_ = 0;
-  uint32_t sent_end_ = 0;           ///< of what is in pcb->unacked
+  uint32_t sent_end_ = 0;  ///< of what is in pcb->unacked
   uint32_t ever_sent_end_ = 0;
-  uint32_t arrived_end_ = 0;        ///< highest that is known to have arrived
-  uint32_t repair_end_ = 0;         ///< with all below acknowledged the episode is over
+  uint32_t arrived_end_ = 0;  ///< highest that is known to have arrived
+  uint32_t repair_end_ = 0;   ///< with all below acknowledged the episode is over
   uint32_t undo_begin_ = 0;
-  uint32_t n_to_disprove_ = 0;      ///< retransmissions that no D-SACK called needless
+  uint32_t n_to_disprove_ = 0;  ///< retransmissions that no D-SACK called needless
   uint32_t probe_end_ = 0;
   uint32_t tolerance_grown_at_ = 0;
   uint32_t prr_delivered_ = 0;
@@ -159,9 +159,9 @@ class Recovery {
   RoundTrip round_trip_;
   Congestion congestion_;
   std::unique_ptr<Scoreboard> board_;
-  uint64_t timeout_at_ns_ = 0;      ///< of the oldest segment, or of an idle window
-  uint64_t quiet_since_ns_ = 0;     ///< neither new data nor an acknowledgement of some
-  uint64_t lost_at_ns_ = 0;         ///< when a hole will be too old; 0: off
+  uint64_t timeout_at_ns_ = 0;   ///< of the oldest segment, or of an idle window
+  uint64_t quiet_since_ns_ = 0;  ///< neither new data nor an acknowledgement of some
+  uint64_t lost_at_ns_ = 0;      ///< when a hole will be too old; 0: off
   Recovery* next_ = nullptr;
   Recovery** link_ = nullptr;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What leaves: the time of each segment, retransmissions by way of tcp_output(), the window that lwIP
-// may fill, and the three timers of a connection with data in flight.
+// What leaves: the time of each segment, retransmissions by way of tcp_output(), the window that
+// lwIP may fill, and the three timers of a connection with data in flight.
 #include <algorithm>
 
 #include "lwip/prot/tcp.h"
@@ -11,8 +11,8 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kMs = 1'000'000;
-constexpr uint64_t kMostRtoNs = 60'000 * kMs;        // RFC 6298 2.4
-constexpr uint64_t kDelayedAckNs = 200 * kMs;        // RFC 8985 7.2, the worst case
+constexpr uint64_t kMostRtoNs = 60'000 * kMs;  // RFC 6298 2.4
+constexpr uint64_t kDelayedAckNs = 200 * kMs;  // RFC 8985 7.2, the worst case
 constexpr uint64_t kTimerSlackNs = 2 * kMs;
 constexpr unsigned kMostDoublings = 12;
 
@@ -25,7 +25,9 @@ void Recovery::on_output(const tcp_pcb& pcb, pbuf& p, const tcp_hdr& header) noe
   const uint32_t length = p.tot_len - uint32_t{TCPH_HDRLEN_BYTES(&header)} +
                           ((flags & (TCP_FIN | TCP_SYN)) != 0 ? 1 : 0);
   if (length == 0 || pcb.persist_backoff != 0) return;  // lwIP's own: it is in no queue
-  const uint64_t now_ns = engine.clock->now_ns();
+  // Never twice the same, so that who was sent first can be told where the clock is coarse.
+  const uint64_t now_ns = std::max(engine.clock->now_ns(), engine.last_sent_ns + 1);
+  engine.last_sent_ns = now_ns;
   Recovery* const self = of(pcb);
   if (self != nullptr && self->has_begun_) {
     self->note_output(sent_of(&p), lwip_ntohl(header.seqno), length, now_ns);
@@ -213,8 +215,8 @@ void Recovery::probe_tail(uint64_t now_ns) noexcept {
   arm(now_ns);
 }
 
-// A window that the peer took back, which RFC 9293 3.8.6 discourages: lwIP's persist timer asks when
-// there is room again. What was in flight waits in its queue, as if it had never been sent.
+// A window that the peer took back, which RFC 9293 3.8.6 discourages: lwIP's persist timer asks
+// when there is room again. What was in flight waits in its queue, as if it had never been sent.
 bool Recovery::hand_to_persist_timer() noexcept {
   if (end_of(*pcb_.unacked) - pcb_.lastack <= pcb_.snd_wnd) return false;
   if (board_ != nullptr) board_->forget_sacked();

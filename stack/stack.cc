@@ -63,7 +63,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   millrace_tcp_msl_ms = config.tcp.time_wait_ms / 2;
   millrace_tcp_max_rtx = config.tcp.max_retransmissions;
   Recovery::congestion_control = config.tcp.congestion_control;
-  engine = {pool.get(), &clock, nullptr, &counters, this};
+  engine = {pool.get(), &clock, nullptr, &counters, this, 0};
   try {
     if (!lwip_is_initialised) lwip_init();
     lwip_is_initialised = true;

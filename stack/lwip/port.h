@@ -90,6 +90,7 @@ struct Engine {
   netif* loop = nullptr;
   Counters* counters = nullptr;
   Stack* stack = nullptr;
+  uint64_t last_sent_ns = 0;  ///< when the last TCP segment was; no two at the same time
 };
 extern Engine engine;
 
