@@ -12,7 +12,6 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kMs = 1'000'000;
-constexpr uint64_t kInitialRtoNs = 1000 * kMs;       // RFC 6298 2.1
 constexpr uint64_t kLeastVarianceNs = 200 * kMs;     // as Linux
 constexpr uint64_t kLeastRttLifeNs = 300'000 * kMs;  // a route may become longer
 constexpr uint32_t kDuplicateThreshold = 3;
@@ -42,16 +41,12 @@ void RoundTrip::measure(uint64_t rtt_ns, uint64_t now_ns) noexcept {
   if (srtt_ns_ == 0) {
     srtt_ns_ = std::max<uint64_t>(rtt_ns, 1);
     rttvar_ns_ = rtt_ns / 2;
-    return;
+  } else {
+    const uint64_t error = rtt_ns > srtt_ns_ ? rtt_ns - srtt_ns_ : srtt_ns_ - rtt_ns;
+    rttvar_ns_ += error / 4 - rttvar_ns_ / 4;
+    srtt_ns_ += rtt_ns / 8 - srtt_ns_ / 8;
   }
-  const uint64_t error = rtt_ns > srtt_ns_ ? rtt_ns - srtt_ns_ : srtt_ns_ - rtt_ns;
-  rttvar_ns_ += error / 4 - rttvar_ns_ / 4;
-  srtt_ns_ += rtt_ns / 8 - srtt_ns_ / 8;
-}
-
-uint64_t RoundTrip::rto_ns() const noexcept {
-  if (srtt_ns_ == 0) return kInitialRtoNs;
-  return srtt_ns_ + std::max(4 * rttvar_ns_, kLeastVarianceNs);
+  rto_ns_ = srtt_ns_ + std::max(4 * rttvar_ns_, kLeastVarianceNs);
 }
 
 Recovery::~Recovery() {
@@ -61,11 +56,27 @@ Recovery::~Recovery() {
 
 // ---- a segment of the peer, before lwIP reads it ----
 
-// The acknowledgement that completes a handshake finds no Recovery yet.
+// Most segments acknowledge what was sent last, and tell nothing else.
 void Recovery::on_header(tcp_pcb& pcb, const tcp_hdr& header, uint16_t options_bytes,
                          uint16_t payload_bytes) noexcept {
-  const unsigned flags = TCPH_FLAGS(&header);
-  if (pcb.state == LISTEN || pcb.state == TIME_WAIT || (flags & TCP_ACK) == 0) return;
+  const unsigned flags = TCPH_FLAGS(&header) & (TCP_ACK | TCP_SYN | TCP_RST);
+  Recovery* const self = of(pcb);
+  if (self == nullptr || !self->has_begun_) {
+    if ((flags & TCP_ACK) != 0 && pcb.state != LISTEN && pcb.state != TIME_WAIT) prepare(pcb);
+    return;
+  }
+  if (flags != TCP_ACK) return;
+  pcb.rtime = -1;
+  if (options_bytes == 0 && !self->is_amiss()) {
+    const uint32_t ahead = header.ackno - self->una_;
+    if (ahead == 0 && payload_bytes != 0) return;
+    if (ahead - 1 < pcb.snd_nxt - self->una_) return self->advance(header.ackno);
+  }
+  self->read_header(header, options_bytes, payload_bytes);
+}
+
+// This acknowledgement may complete the handshake: after_input() will know.
+void Recovery::prepare(tcp_pcb& pcb) noexcept {
   Recovery* self = of(pcb);
   if (self == nullptr) {
     self = new (std::nothrow) Recovery(pcb);
@@ -73,18 +84,13 @@ void Recovery::on_header(tcp_pcb& pcb, const tcp_hdr& header, uint16_t options_b
     tcp_ext_arg_set(&pcb, 0, self);
     tcp_ext_arg_set_callbacks(&pcb, 0, &kCallbacks);
   }
-  if (!self->has_begun_) {
-    pending_ = self;
-    news_ = {};
-    news_.now_ns = engine.clock->now_ns();
-    const tcp_seg* const handshake = pcb.unacked;
-    if (handshake != nullptr && pcb.nrtx == 0) {
-      const uint64_t sent_ns = sent_of(*handshake).at_ns;
-      news_.original.rtt_ns = news_.now_ns - std::min(sent_ns, news_.now_ns);
-    }
-    return;
-  }
-  if ((flags & (TCP_SYN | TCP_RST)) == 0) self->read_header(header, options_bytes, payload_bytes);
+  pending_ = self;
+  news_ = {};
+  news_.now_ns = engine.clock->now_ns();
+  const tcp_seg* const handshake = pcb.unacked;
+  if (handshake == nullptr || pcb.nrtx != 0) return;
+  const uint64_t sent_ns = sent_of(*handshake).at_ns;
+  news_.original.rtt_ns = news_.now_ns - std::min(sent_ns, news_.now_ns);
 }
 
 void Recovery::begin(uint64_t now_ns) noexcept {
@@ -99,13 +105,49 @@ void Recovery::begin(uint64_t now_ns) noexcept {
   arm(now_ns);
 }
 
+// The next acknowledgement where nothing is amiss: what it covers was sent in order.
+void Recovery::advance(uint32_t ack) noexcept {
+  const uint64_t now_ns = engine.clock->now_ns();
+  const uint32_t in_flight_before = sent_end_ - una_;
+  const tcp_seg* last = nullptr;
+  for (const tcp_seg* s = pcb_.unacked; s != nullptr && TCP_SEQ_LEQ(end_of(*s), ack); s = s->next) {
+    last = s;
+  }
+  uint64_t rtt_ns = 0;
+  if (last != nullptr && (sent_of(*last).marks & kResent) == 0) {
+    const uint64_t sent_ns = sent_of(*last).at_ns;
+    rtt_ns = std::max<uint64_t>(now_ns, sent_ns + 1) - sent_ns;
+    newest_ = {sent_ns, ack, rtt_ns};
+    round_trip_.measure(rtt_ns, now_ns);
+  }
+  const uint32_t bytes = ack - una_;
+  settle_una(ack);
+  arrived_end_ = ack;
+  if (is_window_used(in_flight_before)) {
+    grow(bytes, rtt_ns, now_ns);
+  } else {
+    congestion_.on_unused(now_ns);
+  }
+  n_timeouts_ = n_duplicates_ = 0;
+  open_gate();
+  // lwIP adds a segment where an acknowledgement is as large as the window (tcp_in.c).
+  pcb_.bytes_acked = 0;
+  if (ack - pcb_.lastack >= pcb_.cwnd) pcb_.cwnd -= std::min<uint32_t>(pcb_.cwnd, pcb_.mss);
+  arm(now_ns);
+}
+
+// A probe of a closed window may be acknowledged, too.
+void Recovery::settle_una(uint32_t ack) noexcept {
+  una_ = ack;
+  if (TCP_SEQ_LT(sent_end_, una_)) sent_end_ = una_;
+  if (TCP_SEQ_LT(ever_sent_end_, una_)) ever_sent_end_ = una_;
+}
+
 // What lwIP accepts as an acknowledgement counts as one here, or the two would part. SACK blocks
 // are believed only if the segment is acceptable (RFC 5961 5.2 and RFC 9293 3.10.7.4).
 void Recovery::read_header(const tcp_hdr& header, uint16_t options_bytes,
                            uint16_t payload_bytes) noexcept {
   const uint32_t ack = header.ackno;
-  pcb_.rtime = -1;
-  if (ack == una_ && payload_bytes != 0 && options_bytes == 0 && !is_amiss()) return;
   News news;
   news.now_ns = engine.clock->now_ns();
   news.is_ack = TCP_SEQ_BETWEEN(ack, una_ + 1, pcb_.snd_nxt);
@@ -115,34 +157,22 @@ void Recovery::read_header(const tcp_hdr& header, uint16_t options_bytes,
   if (options_bytes != 0 && fits && has_sack()) {
     read_sacks(reinterpret_cast<const uint8_t*>(&header + 1), options_bytes, ack, news);
   }
-  news.is_duplicate =
-      fits && ack == una_ && payload_bytes == 0 && sent_end_ != una_ &&
-      tcpwnd_size_t{SND_WND_SCALE(&pcb_, tcpwnd_size_t{header.wnd})} == pcb_.snd_wnd &&
-      (TCPH_FLAGS(&header) & TCP_FIN) == 0;
-  pcb_.bytes_acked = 0;
-  const uint32_t in_flight_before = in_flight();
+  const bool is_same_window =
+      tcpwnd_size_t{SND_WND_SCALE(&pcb_, tcpwnd_size_t{header.wnd})} == pcb_.snd_wnd;
+  news.is_duplicate = fits && is_same_window && ack == una_ && sent_end_ != una_ &&
+                      payload_bytes == 0 && (TCPH_FLAGS(&header) & TCP_FIN) == 0;
+  const bool is_duplicate_without_sack = !has_sack() && news.is_duplicate;
+  if (!is_amiss() && news.n_blocks == 0 && !is_duplicate_without_sack) {
+    if (news.is_ack) advance(ack);
+    return;
+  }
   if (news.is_ack) acknowledge(ack, news);
   if (news.n_blocks != 0) take_blocks(news);
   measure(news);
-  if (is_amiss() || news.has_dsack || (!has_sack() && news.is_duplicate)) {
-    pending_ = this;
-    news_ = news;
-    pcb_.cwnd = 0;  // shut, until after_input() knows what is to be sent again first
-    return;
-  }
-  if (!news.is_ack) return;
-  if (is_window_used(in_flight_before)) {
-    grow(news);
-  } else {
-    congestion_.on_unused(news.now_ns);
-  }
-  n_timeouts_ = 0;
-  n_duplicates_ = 0;
-  open_gate();
-  // lwIP adds a segment where an acknowledgement is as large as the window (tcp_in.c).
-  const uint32_t acked = ack - pcb_.lastack;
-  if (acked >= pcb_.cwnd) pcb_.cwnd -= std::min<uint32_t>(pcb_.cwnd, pcb_.mss);
-  arm(news.now_ns);
+  pending_ = this;
+  news_ = news;
+  pcb_.bytes_acked = 0;
+  pcb_.cwnd = 0;  // shut, until after_input() knows what is to be sent again first
 }
 
 void Recovery::read_sacks(const uint8_t* options, size_t length, uint32_t ack,
@@ -203,10 +233,7 @@ void Recovery::acknowledge(uint32_t ack, News& news) noexcept {
   if (board_ != nullptr) board_->acknowledge(ack);
   const uint32_t acked = ack - una_;
   news.bytes += acked - std::min(acked, known_bytes);
-  una_ = ack;
-  // A probe of a closed window may be acknowledged, too.
-  if (TCP_SEQ_LT(sent_end_, una_)) sent_end_ = una_;
-  if (TCP_SEQ_LT(ever_sent_end_, una_)) ever_sent_end_ = una_;
+  settle_una(ack);
 }
 
 // RFC 8985 6.2 steps 1 to 3. A retransmission that is acknowledged sooner than anything ever was is
@@ -266,12 +293,12 @@ bool Recovery::is_window_used(uint32_t in_flight_before) noexcept {
                                         : most_in_flight_ + pcb_.mss > cwnd;
 }
 
-void Recovery::grow(const News& news) noexcept {
-  congestion_.on_ack({.bytes = news.bytes,
+void Recovery::grow(uint32_t bytes, uint64_t rtt_ns, uint64_t now_ns) noexcept {
+  congestion_.on_ack({.bytes = bytes,
                       .una = una_,
                       .sent_end = sent_end_,
-                      .now_ns = news.now_ns,
-                      .rtt_ns = news.original.rtt_ns,
+                      .now_ns = now_ns,
+                      .rtt_ns = rtt_ns,
                       .srtt_ns = round_trip_.srtt_ns()});
 }
 
@@ -301,7 +328,7 @@ void Recovery::react(News& news) noexcept {
   if (state_ == State::kRepair) {
     reduce_in_proportion(news.bytes);
   } else if ((news.is_ack || has_sack()) && is_window_used(in_flight() + news.bytes)) {
-    grow(news);
+    grow(news.bytes, news.original.rtt_ns, news.now_ns);
   }
   if (board_ != nullptr && board_->has_nothing() && state_ == State::kOpen) board_.reset();
   transmit();

@@ -32,13 +32,14 @@ namespace millrace {
 class RoundTrip {
  public:
   void measure(uint64_t rtt_ns, uint64_t now_ns) noexcept;
-  uint64_t rto_ns() const noexcept;
+  uint64_t rto_ns() const noexcept { return rto_ns_; }
   uint64_t srtt_ns() const noexcept { return srtt_ns_; }
   uint64_t least_ns() const noexcept { return least_ns_; }
 
  private:
   uint64_t srtt_ns_ = 0;
   uint64_t rttvar_ns_ = 0;
+  uint64_t rto_ns_ = 1'000'000'000;  // RFC 6298 2.1
   uint64_t least_ns_ = 0;
   uint64_t least_since_ns_ = 0;
 };
@@ -82,7 +83,10 @@ class Recovery {
     uint8_t n_blocks = 0;
   };
 
+  static void prepare(tcp_pcb& pcb) noexcept;
   void begin(uint64_t now_ns) noexcept;
+  void settle_una(uint32_t ack) noexcept;
+  void advance(uint32_t ack) noexcept;
   void read_header(const tcp_hdr& header, uint16_t options_bytes, uint16_t payload_bytes) noexcept;
   void read_sacks(const uint8_t* options, size_t length, uint32_t ack, News& news) noexcept;
   void take_dsack(const SackBlock& block, News& news) noexcept;
@@ -90,7 +94,7 @@ class Recovery {
   void arrive(const tcp_seg& segment, News& news) noexcept;
   void take_blocks(News& news) noexcept;
   void measure(const News& news) noexcept;
-  void grow(const News& news) noexcept;
+  void grow(uint32_t bytes, uint64_t rtt_ns, uint64_t now_ns) noexcept;
   bool is_window_used(uint32_t in_flight_before) noexcept;
   void finish_input() noexcept;
   void react(News& news) noexcept;
