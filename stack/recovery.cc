@@ -371,6 +371,7 @@ void Recovery::count_duplicates(News& news) noexcept {
 }
 
 void Recovery::enter_repair() noexcept {
+  ++engine.counters->tcp_repairs;
   state_ = State::kRepair;
   repair_end_ = sent_end_;
   prr_flight_ = std::max<uint32_t>(sent_end_ - una_, 1);
@@ -413,6 +414,7 @@ void Recovery::try_undo(const News& news) noexcept {
   const bool timeout_was_wrong = state_ == State::kTimeout && news.has_lost_original;
   if (!timeout_was_wrong && !news.has_disproved) return;
   may_undo_ = false;
+  ++engine.counters->tcp_undone;
   // What looked like the arrival of the retransmission was the original's.
   if (timeout_was_wrong) newest_ = news.original;
   if (board_ != nullptr) board_->unlose();

@@ -106,6 +106,7 @@ bool Recovery::resend(tcp_seg& segment) noexcept {
   pcb_.rttest = 0;  // lwIP's own estimate: Karn
   if (had_failed) tcp_set_flags(&pcb_, TF_NAGLEMEMERR);
   if (!is_sent) return false;
+  ++engine.counters->tcp_resent;
   if (state_ != State::kOpen) ++n_to_disprove_;
   if (board_ != nullptr) board_->on_resent(segment);
   if (begin == pcb_.lastack) timeout_at_ns_ = sent_of(segment).at_ns + backed_off_rto_ns();
@@ -210,6 +211,7 @@ void Recovery::probe_tail(uint64_t now_ns) noexcept {
     open_gate();
     if (!is_sent) return;
   }
+  ++engine.counters->tcp_tail_probes;
   is_probing_ = true;
   probe_end_ = sent_end_;
   arm(now_ns);
@@ -238,6 +240,7 @@ void Recovery::time_out(uint64_t now_ns) noexcept {
     return;
   }
   const bool is_first = n_timeouts_++ == 0;
+  ++engine.counters->tcp_timeouts;
   lost_at_ns_ = 0;
   is_probing_ = false;
   if (pcb_.unacked == nullptr) {
