@@ -14,6 +14,7 @@
 
 #include "lwip/prot/tcp.h"
 #include "stack/demux_scope.h"
+#include "stack/recovery.h"
 
 namespace millrace {
 namespace {
@@ -100,6 +101,7 @@ void Demux::tcp_in(pbuf* segment, netif* from) noexcept {
                                lwip_ntohs(header.src)),
                     port);
   tcp_input(segment, from);
+  Recovery::after_input();
 }
 
 void Demux::tcp_in_again(pbuf* segment, netif* from) noexcept {

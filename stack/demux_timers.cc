@@ -30,10 +30,11 @@ bool is_hurried(const tcp_pcb& pcb) noexcept {
   return (pcb.flags & (TF_ACK_DELAY | TF_CLOSEPEND)) != 0 || pcb.refused_data != nullptr;
 }
 
-/// Retransmission, persist and handshake timers count visits; and lwIP tries again to send.
+/// Handshake and persist timers count visits, lwIP tries again to send, and a connection whose
+/// retransmissions ran out (recovery.h) has data in flight and ends at its visit.
 bool counts_ticks(const tcp_pcb& pcb) noexcept {
-  return pcb.rtime >= 0 || pcb.persist_backoff > 0 || pcb.unsent != nullptr ||
-         pcb.state == SYN_SENT || pcb.state == SYN_RCVD;
+  return pcb.unacked != nullptr || pcb.unsent != nullptr || pcb.persist_backoff > 0 ||
+         pcb.rtime >= 0 || pcb.state == SYN_SENT || pcb.state == SYN_RCVD;
 }
 
 }  // namespace

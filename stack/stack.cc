@@ -20,6 +20,7 @@
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 #include "stack/netif.h"
+#include "stack/recovery.h"
 #include "stack/socket.h"
 #include "stack/tcp.h"
 #include "stack/telemetry.h"
@@ -60,10 +61,11 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   millrace_tcp_snd_buf = config.tcp.send_buffer_bytes;
   millrace_tcp_msl_ms = config.tcp.time_wait_ms / 2;
   millrace_tcp_max_rtx = config.tcp.max_retransmissions;
+  Recovery::congestion_control = config.tcp.congestion_control;
   demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
   demux_->socket_bytes = sizeof(TcpSocket);
   gate_ = std::make_unique<Gate>(counters);
-  engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get(), gate_.get()};
+  engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get(), gate_.get(), 0};
   try {
     if (!lwip_is_initialised) lwip_init();
     lwip_is_initialised = true;
@@ -144,6 +146,7 @@ void Stack::flush() noexcept {
 
 void Stack::run_timers(uint64_t now) noexcept {
   count_mbufs();
+  Recovery::on_timer(now);  // before tcp_slowtmr(), whose own retransmission it holds back
   demux_->fast_tick();
   for (int i = 0; i < kMostCatchUp && now >= next_slow_ns_; ++i) {
     demux_->slow_tick();

@@ -35,7 +35,8 @@ set_source_files_properties(${LWIP_DIR}/src/core/memp.c PROPERTIES COMPILE_DEFIN
   "mem_malloc=millrace_slab_malloc;mem_free=millrace_slab_free")
 # With fragments put together and addresses checked, IP hands on to us: ICMP messages pass by our sockets
 # before lwIP sees them, which ignores errors (icmp_errors.cc); for TCP and UDP lwIP gets the lists that
-# the packet is for (demux.h).
+# the packet is for (demux.h), and what a segment told of losses is acted upon when lwIP is done with it
+# (recovery.cc).
 set_source_files_properties(${LWIP_DIR}/src/core/ipv4/ip4.c PROPERTIES COMPILE_DEFINITIONS
   "icmp_input=millrace_icmp4_in;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
 set_source_files_properties(${LWIP_DIR}/src/core/ipv6/ip6.c PROPERTIES COMPILE_DEFINITIONS

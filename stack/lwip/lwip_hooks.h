@@ -20,6 +20,9 @@ err_t millrace_tcp_in(struct tcp_pcb* pcb, struct tcp_hdr* header, uint16_t opt_
 /* isn.cc */
 uint32_t millrace_tcp_isn(const ip_addr_t* local, uint16_t local_port, const ip_addr_t* peer,
                           uint16_t peer_port);
+/* Each TCP segment on its way out, its options behind ours. */
+uint32_t* millrace_tcp_out(struct pbuf* p, struct tcp_hdr* header, const struct tcp_pcb* pcb,
+                           uint32_t* options);
 /* tcp_urgent.cc */
 void millrace_tcp_urgent_in(struct tcp_pcb* pcb, const struct tcp_hdr* header);
 uint32_t* millrace_tcp_urgent_out(const struct tcp_pcb* pcb, struct tcp_hdr* header,

@@ -75,7 +75,7 @@
 #define SO_REUSE_RXTOALL 0
 #define TCP_LISTEN_BACKLOG 1
 #define LWIP_TCP_KEEPALIVE 1
-#define LWIP_TCP_PCB_NUM_EXT_ARGS 1 /* where Demux keeps it */
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 2 /* the bucket where Demux keeps it, its Recovery */
 #define LWIP_TCP_TIMESTAMPS 0
 #define LWIP_TCP_SACK_OUT 1
 #define LWIP_WND_SCALE 1
@@ -129,8 +129,7 @@ extern unsigned int millrace_tcp_max_rtx;
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
   millrace_tcp_in((struct tcp_pcb*)(pcb), hdr, optlen, opt1len, opt2, p)
 #define LWIP_HOOK_TCP_ISN millrace_tcp_isn
-#define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS(p, hdr, pcb, opts) \
-  (millrace_sends_urgent ? millrace_tcp_urgent_out(pcb, hdr, opts) : (opts))
+#define LWIP_HOOK_TCP_OUT_ADD_TCPOPTS(p, hdr, pcb, opts) millrace_tcp_out(p, hdr, pcb, opts)
 #ifdef NDEBUG
 #define LWIP_NOASSERT 1
 #endif

@@ -16,6 +16,7 @@
 #include "stack/demux.h"
 #include "stack/gate.h"
 #include "stack/lwip/lwip_hooks.h"
+#include "stack/recovery.h"
 
 extern "C" {
 unsigned int millrace_tcp_wnd = 524288;
@@ -270,7 +271,10 @@ err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t 
     engine.demux->make_room(*reinterpret_cast<tcp_pcb_listen*>(pcb));
   }
   if ((TCPH_FLAGS(header) & TCP_URG) != 0) millrace_tcp_urgent_in(pcb, header);
-  if (opt_len == 0) return ERR_OK;
+  if (opt_len == 0) {
+    millrace::Recovery::on_header(*pcb, *header, 0, p->tot_len);
+    return ERR_OK;
+  }
   if (opt1_len < opt_len && opt2 != nullptr) {
     ++engine.counters->rx_split_options;
     return ERR_VAL;  // options across two buffers: no sender does that, and nobody can check it
@@ -280,6 +284,13 @@ err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t 
   const bool is_handshake = (TCPH_FLAGS(header) & TCP_SYN) != 0 &&
                             (pcb->state == LISTEN || pcb->state == SYN_SENT);
   millrace::tame_options(reinterpret_cast<uint8_t*>(header + 1), opt_len, is_handshake);
+  millrace::Recovery::on_header(*pcb, *header, opt_len, p->tot_len);
   return ERR_OK;
+}
+
+uint32_t* millrace_tcp_out(pbuf* p, tcp_hdr* header, const tcp_pcb* pcb, uint32_t* options) {
+  if (pcb == nullptr) return options;
+  millrace::Recovery::on_output(*pcb, *p, *header);
+  return millrace_sends_urgent != 0 ? millrace_tcp_urgent_out(pcb, header, options) : options;
 }
 }

@@ -7,6 +7,7 @@
 //   | rte_mbuf (128) | private area (64)            | headroom | frame ...
 //   |                | pbuf_custom (32) | Parcel 32 |          ^ pbuf.payload moves in here
 //   |                |            or, lent, | Loan 32 |
+//   |                |            or, sent, | Sent 16 |
 //
 // PBUF_RAM pbufs are allocated at the private area too, so mbuf_of() holds for every pbuf that
 // carries payload, received or sent.
@@ -50,14 +51,21 @@ struct Loan {
   uint64_t since_ns;
 };
 
+/// What stands there in an mbuf that tcp_write() filled: how its segment fares (stack/scoreboard.h).
+struct Sent {
+  uint64_t at_ns;  ///< last time
+  uint8_t marks;
+};
+
 struct PrivateArea {
   pbuf_custom custom;
   union {
     Parcel parcel;
     Loan loan;
+    Sent sent;
   };
 };
-static_assert(sizeof(Parcel) == 32 && sizeof(Loan) == 32);
+static_assert(sizeof(Parcel) == 32 && sizeof(Loan) == 32 && sizeof(Sent) <= 32);
 static_assert(sizeof(pbuf_custom) == 32);
 static_assert(sizeof(PrivateArea) <= kPrivateBytes);
 static_assert(offsetof(PrivateArea, custom) == 0);
@@ -66,6 +74,7 @@ static_assert(PBUF_LINK_ENCAPSULATION_HLEN >= kPrivateBytes);
 inline rte_mbuf* mbuf_of(pbuf* p) { return reinterpret_cast<rte_mbuf*>(p) - 1; }
 inline PrivateArea* private_area(rte_mbuf* m) { return reinterpret_cast<PrivateArea*>(m + 1); }
 inline Parcel& parcel_of(pbuf* p) { return reinterpret_cast<PrivateArea*>(p)->parcel; }
+inline Sent& sent_of(pbuf* p) { return reinterpret_cast<PrivateArea*>(p)->sent; }
 inline Loan& loan_of(pbuf* p) { return reinterpret_cast<PrivateArea*>(p)->loan; }
 
 /// Takes the head off a chain. What the Stack knows of the parcel travels with the head pbuf, so the
@@ -85,6 +94,7 @@ struct Engine {
   Stack* stack = nullptr;
   Demux* demux = nullptr;
   Gate* gate = nullptr;
+  uint64_t last_sent_ns = 0;  ///< when the last TCP segment was; no two at the same time
 };
 extern Engine engine;
 

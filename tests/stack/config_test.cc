@@ -60,6 +60,7 @@ nodelay = true
 keepalive_time_ms = 60000
 keepalive_interval_ms = 500
 max_retransmissions = 3
+congestion_control = "newreno"
 listen_backlog = 7
 time_wait_ms = 1000
 [udp]
@@ -96,7 +97,8 @@ TEST(Config, EverySettingReachesItsMember) {
   const Neighbor router{*parse_address("10.0.0.1"), {2, 0, 0, 0, 0x0a, 0xff}};
   const Neighbor host{*parse_address("fd00::1"), {2, 0, 0, 0, 0, 1}};
   EXPECT_EQ(port.neighbors, (std::vector<Neighbor>{router, host}));
-  EXPECT_EQ(config.tcp, (TcpConfig{65536, 32768, true, 60000, 500, 3, 7, 1000}));
+  EXPECT_EQ(config.tcp,
+            (TcpConfig{65536, 32768, true, 60000, 500, 3, CongestionControl::kNewReno, 7, 1000}));
   EXPECT_EQ(config.udp, UdpConfig{4096});
   EXPECT_EQ(config.stack, (StackConfig{2048, IdlePolicy::kSleep, 0, 10, 5, 8, 6, 7}));
 }

@@ -22,9 +22,8 @@ bool fits(const Segment& expected, const Segment& got) {
   constexpr uint8_t kCompared = Segment::kFin | Segment::kSyn | Segment::kRst | Segment::kAck;
   return (expected.flags & kCompared) == (got.flags & kCompared) && fits(expected.seq, got.seq) &&
          fits(expected.ack, got.ack) && fits(expected.window, got.window) &&
-         fits(expected.urgent, got.urgent) &&
-         fits(expected.mss, got.mss) && fits(expected.window_scale, got.window_scale) &&
-         expected.payload == got.payload;
+         fits(expected.urgent, got.urgent) && fits(expected.mss, got.mss) &&
+         fits(expected.window_scale, got.window_scale) && expected.payload == got.payload;
 }
 
 }  // namespace
@@ -46,6 +45,18 @@ Bytes Flow::frame_of(const Segment& segment) {
   frame.from = world_.peer().mac();
   frame.tcp = absolute;
   return build(frame);
+}
+
+Bytes Flow::sack(const std::vector<std::pair<uint32_t, uint32_t>>& ranges) const {
+  Bytes option = {5, static_cast<uint8_t>(2 + 8 * ranges.size())};
+  for (const auto& [left, right] : ranges) {
+    for (const uint32_t number : {left + their_isn_.value_or(0), right + their_isn_.value_or(0)}) {
+      for (int shift = 24; shift >= 0; shift -= 8) {
+        option.push_back(static_cast<uint8_t>(number >> shift));
+      }
+    }
+  }
+  return option;
 }
 
 void Flow::send(const Segment& segment) {
@@ -99,6 +110,7 @@ void Flow::expect_nothing(Where where) {
 void Flow::connect(uint16_t mss, std::optional<uint8_t> scale, Where where) {
   TcpWriter syn = tcp().syn().mss(mss);
   if (scale) syn.window_scale(*scale);
+  if (offers_sack) syn.sack_permitted();
   send(syn);
   expect(tcp().syn().seq(0).ack(1), where);
   send(tcp().ack());

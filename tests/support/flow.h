@@ -10,6 +10,8 @@
 #pragma once
 
 #include <source_location>
+#include <utility>
+#include <vector>
 
 #include "tests/support/stack_test.h"
 
@@ -47,7 +49,11 @@ class Flow {
   /// Takes at least n bytes from the Stack in order, acknowledging each segment.
   Bytes collect(size_t n, Where where = Where::current());
 
+  /// A SACK option (RFC 2018) of ranges [first, second) of the Stack's numbers.
+  Bytes sack(const std::vector<std::pair<uint32_t, uint32_t>>& ranges) const;
+
   uint16_t window = 0xffff;  ///< what our segments advertise, unscaled
+  bool offers_sack = false;  ///< in the SYN of connect()
   uint32_t own_next() const { return own_next_; }
   uint32_t their_next() const { return their_next_; }
   uint16_t stack_port() const { return stack_port_; }

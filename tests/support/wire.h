@@ -146,6 +146,7 @@ class TcpWriter {
   TcpWriter& urg(uint16_t pointer) { return segment_.urgent = pointer, flag(Segment::kUrg); }
   TcpWriter& mss(uint16_t n) { return segment_.mss = n, *this; }
   TcpWriter& window_scale(uint8_t n) { return segment_.window_scale = n, *this; }
+  TcpWriter& sack_permitted() { return segment_.sack_permitted = true, *this; }
   TcpWriter& options(Bytes raw) { return segment_.more_options = std::move(raw), *this; }
   TcpWriter& data(std::string_view text) { return segment_.payload = bytes_of(text), *this; }
   TcpWriter& data(Bytes bytes) { return segment_.payload = std::move(bytes), *this; }

@@ -19,6 +19,9 @@ __attribute__((noreturn)) void millrace_lwip_assert(const char* message, const c
 #endif
 
 #define BYTE_ORDER LITTLE_ENDIAN
+/* One instruction each, where lwIP's own are calls (lwip/def.h). */
+#define lwip_htons(x) __builtin_bswap16(x)
+#define lwip_htonl(x) __builtin_bswap32(x)
 #define LWIP_RAND() millrace_lwip_rand()
 #define LWIP_CHKSUM millrace_lwip_checksum
 #define LWIP_CHKSUM_ALGORITHM 0
