@@ -40,6 +40,8 @@ class Counter {
 
   void count(std::span<const char> bytes, uint64_t now) {
     if (report_.n_bytes == 0) first_ns_ = now;
+    report_.longest_stall_ns =
+        std::max(report_.longest_stall_ns, now - first_ns_ - report_.elapsed_ns);
     report_.elapsed_ns = now - first_ns_;
     if (verifies_ && !is_as_sent(bytes)) report_.n_wrong_bytes += bytes.size();
     report_.n_bytes += bytes.size();

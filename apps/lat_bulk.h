@@ -42,8 +42,9 @@ struct BulkReport {
   uint64_t n_bytes = 0;
   uint64_t n_wrong_bytes = 0;  // at least: a wrong piece counts its length
   uint64_t elapsed_ns = 0;     // first byte to last
+  uint64_t longest_stall_ns = 0;  // of the receiving side: without a byte, between two
 };
-static_assert(sizeof(BulkReport) == 40);
+static_assert(sizeof(BulkReport) == 48);
 
 /// True while `bytes` may be the start of a request: the magic, or the first part of it.
 bool may_be_request(std::span<const char> bytes) noexcept;

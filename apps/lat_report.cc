@@ -87,6 +87,7 @@ Json json_of(const BulkReport& side) {
   return {{"messages", side.n_messages},
           {"bytes", side.n_bytes},
           {"elapsed_ns", side.elapsed_ns},
+          {"longest_stall_ns", side.longest_stall_ns},
           {"bits_per_s", per_second(side.n_bytes * 8, side.elapsed_ns)}};
 }
 
