@@ -64,6 +64,11 @@ void check_wishes(const PortOptions& options, const rte_eth_dev_info& info, uint
   }
 }
 
+// A memif has as many queues as its peer also wants, and a tap's kernel end spreads by its own mind.
+uint16_t queues_of_use(const std::string& driver, uint16_t max_queues) {
+  return driver == "net_memif" || driver == "net_tap" ? uint16_t{1} : max_queues;
+}
+
 // Called by a thread of DPDK's.
 int on_removal(uint16_t, rte_eth_event_type, void* is_removed, void*) {
   static_cast<std::atomic<bool>*>(is_removed)->store(true, std::memory_order_relaxed);
@@ -78,7 +83,6 @@ Port::Port(const PortOptions& options, Pool& pool, std::shared_ptr<RingWires> wi
     : pool_(pool),
       id_(find_device(options.device)),
       name_(options.device),
-      counters_(options.n_queues),
       wires_(std::move(wires)) {
   try {
     open(options);
@@ -109,7 +113,8 @@ void Port::close() noexcept {
   if (xdp_sockets_) xdp_sockets_->close_left_open();
 }
 
-void Port::open(const PortOptions& options) {
+void Port::open(const PortOptions& wishes) {
+  PortOptions options = wishes;
   rte_eth_dev_info info{};
   int error = rte_eth_dev_info_get(id_, &info);
   if (error != 0) throw_refused(name_, "to describe itself", error);
@@ -120,7 +125,9 @@ void Port::open(const PortOptions& options) {
   caps_.max_queues = std::min(info.max_rx_queues, info.max_tx_queues);
   caps_.mtu = options.mtu;
   caps_.tx_by_reference = !is_ring_;
+  if (options.may_have_fewer) options.n_queues = std::min(options.n_queues, queues_of_use(driver_, caps_.max_queues));
   check_wishes(options, info, caps_.max_queues);
+  counters_ = std::vector<PortCounters>(options.n_queues);
   if (info.if_index != 0 && (driver_ == "net_af_packet" || driver_ == "net_af_xdp")) {
     kernel_link_ = std::make_unique<KernelLink>(info.if_index);
   }
@@ -154,6 +161,7 @@ void Port::open(const PortOptions& options) {
   error = rte_eth_dev_start(id_);
   if (error != 0) throw_refused(name_, "to start", error);
 
+  if (caps_.rss && !options.rss_table.empty()) set_rss_table(options, info);
   rte_eth_allmulticast_enable(id_);  // without it, where it is missing, IPv6 may miss neighbours
   if (options.promiscuous) {
     error = rte_eth_promiscuous_enable(id_);
@@ -205,6 +213,15 @@ void Port::choose_offloads(const PortOptions& options, const rte_eth_dev_info& i
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     conf.rx_adv_conf.rss_conf.rss_hf = hashes;
     caps_.rss = true;
+    constexpr uint64_t kTcp = RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP;
+    const size_t key_bytes = info.hash_key_size == 0 ? 40 : info.hash_key_size;
+    if (options.rss_key.size() >= key_bytes) {
+      rte_eth_rss_conf& rss = conf.rx_adv_conf.rss_conf;
+      rss.rss_key = const_cast<uint8_t*>(options.rss_key.data());  // DPDK only reads it
+      rss.rss_key_len = static_cast<uint8_t>(key_bytes);
+      caps_.rss_is_ours = (hashes & kTcp) == kTcp &&
+                          take(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_RSS_HASH, rx);
+    }
   }
   conf.rxmode.mtu = options.mtu;
 }
@@ -227,6 +244,20 @@ void Port::set_up_queues(const PortOptions& options, const rte_eth_dev_info& inf
     error = rte_eth_tx_queue_setup(id_, queue, n_tx_desc, socket_id, &tx);
     if (error != 0) throw_refused(name_, "TX queue " + std::to_string(queue), error);
   }
+}
+
+// Where a driver refuses, its own table stays: frames then come to the wrong queue, but not for good.
+void Port::set_rss_table(const PortOptions& options, const rte_eth_dev_info& info) {
+  std::vector<rte_eth_rss_reta_entry64> groups(info.reta_size / RTE_ETH_RETA_GROUP_SIZE);
+  for (size_t i = 0; i < groups.size() * RTE_ETH_RETA_GROUP_SIZE; ++i) {
+    rte_eth_rss_reta_entry64& group = groups[i / RTE_ETH_RETA_GROUP_SIZE];
+    group.mask = UINT64_MAX;
+    group.reta[i % RTE_ETH_RETA_GROUP_SIZE] = options.rss_table[i % options.rss_table.size()];
+  }
+  const int error = rte_eth_dev_rss_reta_update(id_, groups.data(), info.reta_size);
+  if (error == 0) return;
+  rte_log(RTE_LOG_INFO, static_cast<uint32_t>(millrace_io_log),
+          "port %s: its RSS table stays the driver's: %s\n", name_.c_str(), rte_strerror(-error));
 }
 
 void Port::learn_mac() {

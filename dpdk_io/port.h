@@ -65,8 +65,13 @@ struct PortOptions {
   uint16_t n_rx_desc = 1024;  // a wish: adjusted to what the device can do
   uint16_t n_tx_desc = 1024;  // a wish, too
   uint16_t n_queues = 1;      // RX and TX queues alike
+  bool may_have_fewer = false;  // queues, if the device has no more
   uint16_t mtu = 1500;        // bytes of an IP packet
   bool promiscuous = false;
+  /// How RSS spreads flows: the key, and of each entry of the table its queue. A device with a longer
+  /// table gets it repeated. Empty: as the driver likes.
+  std::span<const uint8_t> rss_key = {};
+  std::vector<uint16_t> rss_table = {};
 };
 
 /// What is switched on, not what the data sheet says.
@@ -80,6 +85,7 @@ struct PortCaps {
   bool tx_multi_segment = false;  // false: tx makes one segment of a chain, which costs a copy
   bool tx_by_reference = true;    // false: the peer gets our very mbuf; tx copies what is shared
   bool rss = false;               // received flows are spread over the queues by their hash
+  bool rss_is_ours = false;       // TCP's by rss_key over addresses and ports
   uint16_t mtu = 0;
   uint16_t max_queues = 0;
 };
@@ -157,6 +163,7 @@ class Port {
   void set_up_queues(const PortOptions& options, const rte_eth_dev_info& info,
                      const rte_eth_conf& conf);
   void check_pool_for_xdp() const;
+  void set_rss_table(const PortOptions& options, const rte_eth_dev_info& info);
   void learn_mac();
   void drain_rings() noexcept;
   void close() noexcept;

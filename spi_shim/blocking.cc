@@ -5,6 +5,8 @@
 // (contract: E4).
 #include "spi_shim/blocking.h"
 
+#include <optional>
+
 #include "spi_shim/catalog.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
@@ -24,14 +26,22 @@ BOOL CALLBACK run_hook(DWORD_PTR) {
   return goes_on;
 }
 
+uint32_t cancel_blocked(std::optional<uint32_t> thread) noexcept {
+  uint32_t n = 0;
+  for (Stack* const stack : running_stacks()) {
+    const Stack::Guard guard(*stack);
+    n += stack->cancel_blocked(thread);
+  }
+  return n;
+}
+
 int WSPAPI wsp_cancel_blocking_call(LPINT lpErrno) noexcept {
-  Stack* const stack = running_stack();
-  if (stack == nullptr) {
+  if (!is_running()) {
     tell(lpErrno, WSANOTINITIALISED);
     return SOCKET_ERROR;
   }
-  const Stack::Guard guard(*stack);
-  if (stack->cancel_blocked(this_thread()) != 0) return 0;
+  // What this thread is blocked in; if that is nothing, what any thread is blocked in.
+  if (cancel_blocked(this_thread()) != 0 || cancel_blocked(std::nullopt) != 0) return 0;
   tell(lpErrno, WSAEINVAL);  // nothing blocks (winsock-rules 203)
   return SOCKET_ERROR;
 }

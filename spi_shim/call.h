@@ -21,11 +21,14 @@ namespace millrace {
 class Call {
  public:
   Call(SOCKET s, LPINT lpErrno) noexcept : error_(lpErrno) {
-    Stack* const stack = stack_for_call(lpErrno);
-    if (stack == nullptr) return;
-    const SOCKET inner = inner_handle(s);
-    guard_.emplace(*stack);
-    socket_ = stack->find(inner);
+    const auto stacks = stacks_for_call(lpErrno);
+    if (stacks.empty()) return;
+    inner_ = inner_handle(s);
+    const uint32_t index = Stack::index_in(inner_);
+    if (index < stacks.size()) {
+      guard_.emplace(*stacks[index]);
+      socket_ = stacks[index]->find(inner_);
+    }
     if (socket_ == nullptr) {
       tell(error_, WSAENOTSOCK);
       return;
@@ -40,6 +43,7 @@ class Call {
 
   explicit operator bool() const noexcept { return socket_ != nullptr; }
   Socket& socket() const noexcept { return *socket_; }
+  SOCKET inner() const noexcept { return inner_; }
 
   int fail(WsaError error) const noexcept {
     tell(error_, static_cast<INT>(error));
@@ -49,6 +53,7 @@ class Call {
 
  private:
   LPINT error_;
+  SOCKET inner_ = INVALID_SOCKET;
   std::optional<Stack::Guard> guard_;  // left last: shows completions
   Socket* socket_ = nullptr;
 };

@@ -49,16 +49,16 @@ DWORD wait_for(std::span<const WSAEVENT> events, bool wait_all, DWORD timeout_ms
     if (index != events.size()) return WSA_WAIT_EVENT_0 + index;
     if (is_alertable && run_apcs()) return WSA_WAIT_IO_COMPLETION;
     if (!in_time) return WSA_WAIT_TIMEOUT;
-    Stack* const stack = running_stack();
-    if (stack == nullptr) return WSA_WAIT_FAILED;  // never started, or ended meanwhile
-    const Stack::Guard guard(*stack);
+    if (!is_running()) return WSA_WAIT_FAILED;  // never started, or ended meanwhile
+    Stack& stack = home_stack();
+    const Stack::Guard guard(stack);
     if (is_first && timeout_ms != WSA_INFINITE) {
-      deadline = stack->now_ns() + uint64_t{timeout_ms} * 1'000'000;
-      if (timeout_ms == 0) (void)stack->turn();  // who polls turns
+      deadline = stack.now_ns() + uint64_t{timeout_ms} * 1'000'000;
+      if (timeout_ms == 0) (void)stack.spin();  // who polls turns
     }
-    (void)stack->wait(waiter, deadline);
+    (void)stack.wait(waiter, deadline);
     waiter.is_poked = false;
-    in_time = deadline == kNoDeadline || stack->now_ns() < deadline;
+    in_time = deadline == kNoDeadline || stack.now_ns() < deadline;
   }
 }
 
@@ -79,7 +79,7 @@ BOOL WSAAPI WSAResetEvent(WSAEVENT hEvent) noexcept { return event_reset(hEvent)
 
 DWORD WSAAPI WSAWaitForMultipleEvents(DWORD cEvents, const WSAEVENT* lphEvents, BOOL fWaitAll,
                                       DWORD dwTimeout, BOOL fAlertable) noexcept {
-  if (cEvents == 0 || cEvents > WSA_MAXIMUM_WAIT_EVENTS || running_stack() == nullptr ||
+  if (cEvents == 0 || cEvents > WSA_MAXIMUM_WAIT_EVENTS || !is_running() ||
       !can_read_objects(lphEvents, cEvents)) {
     return WSA_WAIT_FAILED;
   }
@@ -91,7 +91,7 @@ DWORD WSAAPI WSAWaitForMultipleEvents(DWORD cEvents, const WSAEVENT* lphEvents, 
 }
 
 DWORD SleepEx(DWORD dwMilliseconds, BOOL bAlertable) noexcept {
-  if (bAlertable == FALSE || running_stack() == nullptr) {
+  if (bAlertable == FALSE || !is_running()) {
     if (bAlertable != FALSE && run_apcs()) return WAIT_IO_COMPLETION;
     while (dwMilliseconds == INFINITE) std::this_thread::sleep_for(std::chrono::hours(1));
     std::this_thread::sleep_for(std::chrono::milliseconds(dwMilliseconds));

@@ -21,7 +21,7 @@ template <typename Result, typename... Arguments>
 struct NotThere<Result (*)(Arguments...)> {
   static Result call(Arguments... arguments) noexcept {
     tell(std::get<sizeof...(Arguments) - 1>(std::tuple(arguments...)),
-         running_stack() == nullptr ? WSANOTINITIALISED : WSAEOPNOTSUPP);
+         !is_running() ? WSANOTINITIALISED : WSAEOPNOTSUPP);
     if constexpr (std::is_same_v<Result, SOCKET>) return INVALID_SOCKET;
     return static_cast<Result>(SOCKET_ERROR);
   }
@@ -33,7 +33,7 @@ void refuse(Procedure& entry) noexcept {
 }
 
 BOOL WSPAPI no_qos(SOCKET, LPWSABUF, LPQOS, LPINT lpErrno) noexcept {
-  tell(lpErrno, running_stack() == nullptr ? WSANOTINITIALISED : WSAEOPNOTSUPP);
+  tell(lpErrno, !is_running() ? WSANOTINITIALISED : WSAEOPNOTSUPP);
   return FALSE;
 }
 

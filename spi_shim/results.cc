@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "spi_shim/call.h"
+#include "spi_shim/listeners.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
 #include "stack/poll.h"
@@ -27,7 +28,7 @@ BOOL WSPAPI wsp_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped, LP
     Stack& stack = call.socket().stack();
     if (is_pending(*lpOverlapped)) {
       if (fWait == FALSE) {
-        (void)stack.turn();
+        (void)stack.spin();
       } else if (call.socket().has_routine(*lpOverlapped)) {
         return refuse(WsaError::kInval);  // contract: B18
       } else if (const WsaError error = stack.wait_until_shown(*lpOverlapped);
@@ -71,39 +72,49 @@ class SelectSets {
   }
 
   /// @return false: one of them is not a socket; what was found is released by release()
-  bool find(const Stack& stack) {
+  bool find() {
     constexpr bool PollEntry::*kWants[] = {&PollEntry::wants_read, &PollEntry::wants_write,
                                            &PollEntry::wants_exception};
+    uint32_t place = 0;
     for (size_t i = 0; i < std::size(sets_); ++i) {
       for (UINT j = 0; sets_[i] != nullptr && j < sets_[i]->fd_count; ++j) {
         PollEntry entry;
-        entry.socket = stack.find(inner_handle(member(i, j)));
-        if (entry.socket == nullptr) return false;
         entry.*kWants[i] = true;
-        entry.socket->ref();
-        entries_.push_back(entry);
+        entry.place = place++;
+        std::vector<SOCKET> twins;
+        if (!add(inner_handle(member(i, j)), entry, &twins)) return false;
+        for (const SOCKET twin : twins) (void)add(twin, entry, nullptr);
       }
     }
+    std::stable_sort(entries_.begin(), entries_.end(), [](const PollEntry& a, const PollEntry& b) {
+      return a.socket->stack().index() < b.socket->stack().index();
+    });
     return true;
   }
 
   std::vector<PollEntry>& entries() noexcept { return entries_; }
 
   void release() noexcept {
-    for (const PollEntry& entry : entries_) entry.socket->unref();
+    for (const PollEntry& entry : entries_) {
+      const Stack::Guard guard(entry.socket->stack());
+      entry.socket->unref();
+    }
   }
 
   /// Leaves in each set what has an answer. @return how many
-  int keep_answers() noexcept {
+  int keep_answers() {
+    std::vector<bool> has_answer(count());
+    for (const PollEntry& entry : entries_) {
+      if (entry.reads || entry.writes || entry.has_exception) has_answer[entry.place] = true;
+    }
     int total = 0;
-    size_t at = 0;
+    size_t place = 0;
     for (size_t i = 0; i < std::size(sets_); ++i) {
       if (sets_[i] == nullptr) continue;
       const UINT before = sets_[i]->fd_count;
       UINT kept = 0;
       for (UINT j = 0; j < before; ++j) {
-        const PollEntry& entry = entries_[at++];
-        if (!entry.reads && !entry.writes && !entry.has_exception) continue;
+        if (!has_answer[place++]) continue;
         const SOCKET s = member(i, j);
         const SOCKET* const first = sets_[i]->fd_array;
         if (std::find(first, first + kept, s) == first + kept) member(i, kept++) = s;
@@ -121,6 +132,18 @@ class SelectSets {
     return first[index];
   }
 
+  bool add(SOCKET inner, PollEntry entry, std::vector<SOCKET>* twins) {
+    Stack* const stack = stack_of(inner);
+    if (stack == nullptr) return false;
+    const Stack::Guard guard(*stack);
+    entry.socket = stack->find(inner);
+    if (entry.socket == nullptr) return false;
+    if (twins != nullptr) *twins = entry.socket->twins;
+    entry.socket->ref();
+    entries_.push_back(entry);
+    return true;
+  }
+
   WS_fd_set* sets_[3];
   std::vector<PollEntry> entries_;
 };
@@ -131,26 +154,28 @@ int WSPAPI wsp_select(int, WS_fd_set* readfds, WS_fd_set* writefds, WS_fd_set* e
     tell(lpErrno, error);
     return SOCKET_ERROR;
   };
-  Stack* const stack = stack_for_call(lpErrno);
-  if (stack == nullptr) return SOCKET_ERROR;
+  if (stacks_for_call(lpErrno).empty()) return SOCKET_ERROR;
   SelectSets sets(readfds, writefds, exceptfds);
   if (!sets.are_there() || (timeout != nullptr && !can_read(timeout))) return fail(WSAEFAULT);
   if (sets.count() == 0) return fail(WSAEINVAL);
   if (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)) return fail(WSAEINVAL);
 
-  const Stack::Guard guard(*stack);
-  if (!sets.find(*stack)) {
+  if (!sets.find()) {
     sets.release();
     return fail(WSAENOTSOCK);
   }
+  // With one Stack for all of them, that one; else whichever this thread turns.
+  const auto& entries = sets.entries();
+  Stack& first = entries.front().socket->stack();
+  Stack& home = &first == &entries.back().socket->stack() ? first : home_stack();
   uint64_t deadline = kNoDeadline;
   if (timeout != nullptr) {
     const uint64_t us =
         static_cast<uint64_t>(timeout->tv_sec) * 1'000'000 + static_cast<uint64_t>(timeout->tv_usec);
-    deadline = us == 0 ? 0 : stack->now_ns() + us * 1000;
+    deadline = us == 0 ? 0 : home.now_ns() + us * 1000;
   }
   uint32_t answered = 0;
-  const WsaError error = poll(*stack, sets.entries(), deadline, answered);
+  const WsaError error = poll(home, sets.entries(), deadline, answered);
   const int n = sets.keep_answers();
   sets.release();
   if (error != WsaError::kOk) return fail(static_cast<INT>(error));

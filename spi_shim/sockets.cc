@@ -7,8 +7,10 @@
 
 #include "spi_shim/call.h"
 #include "spi_shim/catalog.h"
+#include "spi_shim/listeners.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
+#include "stack/sockaddr.h"
 
 namespace millrace {
 
@@ -56,10 +58,11 @@ DWORD catalog_entry_of(const Socket& socket) noexcept {
 }
 
 // Gives the socket to the application; on failure nothing of it is left.
-SOCKET publish_or_close(Stack& stack, SOCKET inner, DWORD catalog_entry, LPINT lpErrno) noexcept {
+SOCKET publish_or_close(SOCKET inner, DWORD catalog_entry, LPINT lpErrno) noexcept {
   INT error = 0;
   const SOCKET s = publish(inner, catalog_entry, error);
   if (s != INVALID_SOCKET) return s;
+  Stack& stack = *stack_of(inner);
   const Stack::Guard guard(stack);
   if (Socket* const socket = stack.find(inner); socket != nullptr) socket->reset();
   stack.erase(inner);
@@ -68,8 +71,7 @@ SOCKET publish_or_close(Stack& stack, SOCKET inner, DWORD catalog_entry, LPINT l
 
 SOCKET WSPAPI wsp_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpProtocolInfo, GROUP,
                          DWORD dwFlags, LPINT lpErrno) noexcept {
-  Stack* const stack = stack_for_call(lpErrno);
-  if (stack == nullptr) return INVALID_SOCKET;
+  if (stacks_for_call(lpErrno).empty()) return INVALID_SOCKET;
   if (lpProtocolInfo != nullptr && !can_read(lpProtocolInfo)) return fail(WSAEFAULT, lpErrno);
   const auto [entry, error] = catalog_find(af, type, protocol, lpProtocolInfo);
   if (entry == nullptr) return fail(static_cast<INT>(error), lpErrno);
@@ -77,14 +79,15 @@ SOCKET WSPAPI wsp_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpP
   const uint8_t family = entry->iAddressFamily == WS_AF_INET ? 4 : 6;
   SOCKET inner;
   {
-    const Stack::Guard guard(*stack);
-    Socket* const socket = stack->open(transport, family);
+    Stack& stack = stack_for_new();
+    const Stack::Guard guard(stack);
+    Socket* const socket = stack.open(transport, family);
     if (socket == nullptr) return fail(WSAEMFILE, lpErrno);
     socket->options.is_overlapped = (dwFlags & WSA_FLAG_OVERLAPPED) != 0;
-    inner = stack->insert(*socket);
+    inner = stack.insert(*socket);
     socket->unref();
   }
-  return publish_or_close(*stack, inner, entry->dwCatalogEntryId, lpErrno);
+  return publish_or_close(inner, entry->dwCatalogEntryId, lpErrno);
 }
 
 int WSPAPI wsp_bind(SOCKET s, const WS_sockaddr* name, int namelen, LPINT lpErrno) noexcept {
@@ -96,20 +99,42 @@ int WSPAPI wsp_bind(SOCKET s, const WS_sockaddr* name, int namelen, LPINT lpErrn
 }
 
 int WSPAPI wsp_listen(SOCKET s, int backlog, LPINT lpErrno) noexcept {
-  const Call call(s, lpErrno);
-  return call ? call.done(call.socket().listen(backlog)) : SOCKET_ERROR;
+  SOCKET inner;
+  {
+    const Call call(s, lpErrno);
+    if (!call) return SOCKET_ERROR;
+    const WsaError error = call.socket().listen(backlog);
+    if (error != WsaError::kOk) return call.fail(error);
+    if (running_stacks().size() == 1 || !call.socket().twins.empty()) return 0;
+    inner = call.inner();
+  }
+  const WsaError error = add_twins(inner, backlog);
+  if (error == WsaError::kOk) return 0;
+  tell(lpErrno, static_cast<INT>(error));
+  return SOCKET_ERROR;
+}
+
+
+/// Blocks.
+Accepted accept_here(Socket& listener) noexcept {
+  Accepted accepted;
+  Socket* const socket = listener.accept(accepted.error);
+  if (socket == nullptr) return accepted;
+  accepted.peer = *socket->peer();
+  accepted.inner = listener.stack().insert(*socket);
+  socket->unref();
+  return accepted;
 }
 
 SOCKET WSPAPI wsp_accept(SOCKET s, WS_sockaddr* addr, LPINT addrlen, LPCONDITIONPROC lpfnCondition,
                          DWORD_PTR, LPINT lpErrno) noexcept {
   if (lpfnCondition != nullptr) return fail(WSAEOPNOTSUPP, lpErrno);  // not there yet
-  Stack* stack = nullptr;
-  SOCKET inner;
+  Accepted accepted;
+  std::vector<SOCKET> twins;
   DWORD catalog_entry;
   {
     const Call call(s, lpErrno);
     if (!call) return INVALID_SOCKET;
-    stack = &call.socket().stack();
     if (addr != nullptr && addrlen != nullptr) {
       const INT needed =
           call.socket().family() == 4 ? sizeof(WS_sockaddr_in) : sizeof(WS_sockaddr_in6);
@@ -118,15 +143,15 @@ SOCKET WSPAPI wsp_accept(SOCKET s, WS_sockaddr* addr, LPINT addrlen, LPCONDITION
         return fail(WSAEFAULT, lpErrno);
       }
     }
-    WsaError error = WsaError::kOk;
-    Socket* const accepted = call.socket().accept(error);
-    if (accepted == nullptr) return fail(static_cast<INT>(error), lpErrno);
-    inner = stack->insert(*accepted);
-    if (addr != nullptr && addrlen != nullptr) store_endpoint(*accepted->peer(), addr, addrlen);
-    catalog_entry = catalog_entry_of(*accepted);
-    accepted->unref();
+    catalog_entry = catalog_entry_of(call.socket());
+    twins = call.socket().twins;
+    accepted.inner = call.inner();
+    if (twins.empty()) accepted = accept_here(call.socket());
   }
-  return publish_or_close(*stack, inner, catalog_entry, lpErrno);
+  if (!twins.empty()) accepted = accept_from_any(accepted.inner, twins);
+  if (accepted.error != WsaError::kOk) return fail(static_cast<INT>(accepted.error), lpErrno);
+  if (addr != nullptr && addrlen != nullptr) store_endpoint(accepted.peer, addr, addrlen);
+  return publish_or_close(accepted.inner, catalog_entry, lpErrno);
 }
 
 bool names_nobody(const WS_sockaddr* name, int length) noexcept {
@@ -178,13 +203,16 @@ int WSPAPI wsp_send_disconnect(SOCKET s, LPWSABUF lpOutboundDisconnectData,
 }
 
 int WSPAPI wsp_close_socket(SOCKET s, LPINT lpErrno) noexcept {
+  std::vector<SOCKET> twins;
   {
     const Call call(s, lpErrno);
     if (!call) return SOCKET_ERROR;
     const WsaError error = call.socket().close();
     if (error != WsaError::kOk) return call.fail(error);
-    call.socket().stack().erase(inner_handle(s));
+    twins.swap(call.socket().twins);
+    call.socket().stack().erase(call.inner());
   }
+  end_twins(twins);
   retire(s);
   return 0;
 }

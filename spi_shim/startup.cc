@@ -29,7 +29,6 @@ struct Started {
   std::mutex mutex;
   int count = 0;
   std::unique_ptr<Runtime> runtime;
-  std::atomic<Stack*> stack{nullptr};
   WSPUPCALLTABLE upcalls{};
 };
 
@@ -37,6 +36,9 @@ Started& started() {
   static Started& state = *new Started;  // never destroyed: threads end after static objects do
   return state;
 }
+
+// What every call asks, before and after there is a Runtime.
+constinit std::atomic<Runtime*> running{nullptr};
 
 void signal_event(HANDLE event) {
   INT ignored;
@@ -55,12 +57,19 @@ Application application() {
   return mine;
 }
 
+void set_application(Runtime& runtime) {
+  for (Stack* const stack : runtime.stacks()) {
+    const Stack::Guard lock(*stack);
+    stack->application = application();
+  }
+}
+
 /// @return the error WSPStartup is to report; one line on stderr says why
 int bring_up(Started& state) noexcept {
   try {
     state.runtime = std::make_unique<Runtime>(Config::from_environment());
-    state.runtime->stack().application = application();
-    state.stack = &state.runtime->stack();
+    set_application(*state.runtime);
+    running = state.runtime.get();
     return 0;
   } catch (const std::exception& e) {  // StartupError, or no memory
     std::fprintf(stderr, "millrace: %s\n", e.what());
@@ -76,8 +85,7 @@ int add_start(Started& state, WORD version, const WSPUPCALLTABLE& table) noexcep
   const bool brings_own = std::memcmp(&table, &none, sizeof none) == 0;
   state.upcalls = brings_own ? own_upcalls() : table;
   if (state.count != 0) {
-    const Stack::Guard lock(state.runtime->stack());
-    state.runtime->stack().application = application();  // the latest table's (winsock-rules 4)
+    set_application(*state.runtime);  // the latest table's (winsock-rules 4)
   } else if (const int error = bring_up(state); error != 0) {
     return error;
   }
@@ -87,21 +95,31 @@ int add_start(Started& state, WORD version, const WSPUPCALLTABLE& table) noexcep
 
 }  // namespace
 
-Stack* running_stack() noexcept { return started().stack.load(std::memory_order_relaxed); }
+std::span<Stack* const> running_stacks() noexcept {
+  const Runtime* const runtime = running.load(std::memory_order_acquire);
+  return runtime == nullptr ? std::span<Stack* const>() : runtime->stacks();
+}
 
-Stack* stack_for_call(LPINT lpErrno) noexcept {  // contract: E4
-  Stack* const stack = is_in_hook() ? nullptr : running_stack();
-  if (stack == nullptr) tell(lpErrno, is_in_hook() ? WSAEINPROGRESS : WSANOTINITIALISED);
-  return stack;
+std::span<Stack* const> stacks_for_call(LPINT lpErrno) noexcept {  // contract: E4
+  const auto stacks = is_in_hook() ? std::span<Stack* const>() : running_stacks();
+  if (stacks.empty()) tell(lpErrno, is_in_hook() ? WSAEINPROGRESS : WSANOTINITIALISED);
+  return stacks;
+}
+
+Stack& home_stack() noexcept { return running.load(std::memory_order_acquire)->home(); }
+
+Stack& stack_for_new() noexcept {
+  return running.load(std::memory_order_acquire)->stack_for_new();
 }
 
 void end_requests_of(uint32_t thread) noexcept {
   Started& state = started();
   const std::lock_guard guard(state.mutex);
   if (state.runtime == nullptr) return;
-  Stack& stack = state.runtime->stack();
-  const Stack::Guard lock(stack);
-  stack.cancel_requests_of(thread);
+  for (Stack* const stack : state.runtime->stacks()) {
+    const Stack::Guard lock(*stack);
+    stack->cancel_requests_of(thread);
+  }
 }
 
 const WSPUPCALLTABLE& upcalls() noexcept { return started().upcalls; }
@@ -118,7 +136,7 @@ int wsp_cleanup(LPINT lpErrno) noexcept {
     return SOCKET_ERROR;
   }
   if (--state.count == 0) {
-    state.stack = nullptr;
+    running = nullptr;
     state.runtime.reset();
     leave_faults_alone();
   }
@@ -154,16 +172,15 @@ extern "C" int millrace_counters(void (*visit)(void* context, const char* name,
   const std::lock_guard guard(state.mutex);
   if (state.runtime == nullptr) return WSANOTINITIALISED;
   Counters counters;
-  {
-    Stack& stack = state.runtime->stack();
-    const Stack::Guard lock(stack);
-    counters = stack.counters;
+  for (Stack* const stack : state.runtime->stacks()) {
+    const Stack::Guard lock(*stack);
+    counters += stack->counters;
   }
   counters.for_each(
       [&](const char* name, uint64_t value, const char*) { visit(context, name, value); });
   visit(context, "mbufs_in_use", state.runtime->pool().in_use());
   for (const auto& port : state.runtime->ports()) {
-    port->counters(0).for_each([&](const char* name, uint64_t value, const char*) {
+    port->total().for_each([&](const char* name, uint64_t value, const char*) {
       visit(context, (port->name() + "." + name).c_str(), value);
     });
   }

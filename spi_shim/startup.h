@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What one process has started: the Runtime, how often, and whose upcalls to use.
 //
-// Invariant: while the count of WSPStartups is above zero there is a Runtime, and stack() returns
-// its Stack; every entry point asks for it first, and answers WSANOTINITIALISED without one.
+// Invariant: while the count of WSPStartups is above zero there is a Runtime, and running_stacks()
+// has its Stacks; every entry point asks first, and answers WSANOTINITIALISED without one.
 #pragma once
+
+#include <span>
 
 #include "stack/stack.h"
 #include "ws2spi.h"
 
 namespace millrace {
 
-/// The Stack of the running provider; null before WSPStartup and after the last WSPCleanup.
-Stack* running_stack() noexcept;
+/// The Stacks of the running provider; none before WSPStartup and after the last WSPCleanup.
+std::span<Stack* const> running_stacks() noexcept;
+inline bool is_running() noexcept { return !running_stacks().empty(); }
 
 /// The same at the begin of an entry point. @errors WSANOTINITIALISED, or WSAEINPROGRESS from inside
-/// a blocking hook (contract: E4): null
-Stack* stack_for_call(LPINT lpErrno) noexcept;
+/// a blocking hook (contract: E4): none
+std::span<Stack* const> stacks_for_call(LPINT lpErrno) noexcept;
+
+/// Only while the provider runs: the Stack that this thread turns while it waits for several, and the
+/// one where a socket that it makes is to live.
+Stack& home_stack() noexcept;
+Stack& stack_for_new() noexcept;
 
 /// A thread ends: what it started is cancelled (contract: B21).
 void end_requests_of(uint32_t thread) noexcept;

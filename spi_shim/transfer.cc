@@ -17,7 +17,7 @@ struct OverlappedArguments {
   LPWSAOVERLAPPED overlapped;
   LPWSAOVERLAPPED_COMPLETION_ROUTINE routine;
   LPWSATHREADID thread;
-  bool is_there = overlapped == nullptr || (running_stack() != nullptr && can_write(overlapped));
+  bool is_there = overlapped == nullptr || (is_running() && can_write(overlapped));
 };
 
 /// What they ask for. On a socket made without WSA_FLAG_OVERLAPPED they are ignored (contract: B5);
@@ -77,7 +77,7 @@ void reset_event(const OverlappedArguments& arguments) noexcept {
 /// SIGSEGV before the provider does; and not before WSPStartup, when nobody handles it.
 template <typename Probe>
 bool are_there(LPWSABUF buffers, DWORD count, Probe can_use) noexcept {
-  if (running_stack() == nullptr || !can_read_objects(buffers, count)) return false;
+  if (!is_running() || !can_read_objects(buffers, count)) return false;
   for (DWORD i = 0; i < count; ++i) {
     if (!can_use(buffers[i].buf, buffers[i].len)) return false;
   }
@@ -215,12 +215,15 @@ int WSPAPI recv_loan(SOCKET s, LPWSABUF lpBuffers, LPDWORD lpdwBufferCount,
 }
 
 int WSPAPI return_loan(LPWSABUF lpBuffers, DWORD dwBufferCount, LPINT lpErrno) noexcept {
-  Stack* const stack = stack_for_call(lpErrno);
-  if (stack == nullptr) return SOCKET_ERROR;
-  const Stack::Guard guard(*stack);
+  const auto stacks = stacks_for_call(lpErrno);
+  if (stacks.empty()) return SOCKET_ERROR;
   WsaError error = WsaError::kFault;
   if (can_write_objects(lpBuffers, dwBufferCount)) {
-    error = stack->loans.give_back({lpBuffers, dwBufferCount});
+    size_t n_taken = 0;
+    for (Stack* const stack : stacks) {
+      const Stack::Guard guard(*stack);
+      error = stack->take_back({lpBuffers, dwBufferCount}, n_taken, stack == stacks.back());
+    }
   }
   if (error == WsaError::kOk) return 0;
   tell(lpErrno, static_cast<INT>(error));

@@ -23,6 +23,7 @@ namespace millrace {
 
 enum class ChecksumPolicy : uint8_t { kAuto, kOn, kOff };
 enum class IdlePolicy : uint8_t { kSpin, kSleep };
+enum class Placement : uint8_t { kThread, kTurns };
 enum class CongestionControl : uint8_t { kCubic, kNewReno };
 
 /// lwIP's netif holds one IPv4 address, and three of IPv6 beside its own link-local one.

@@ -12,6 +12,13 @@ struct Counters {
 #include "stack/counters.def"
 #undef COUNTER
 
+  Counters& operator+=(const Counters& other) noexcept {
+#define COUNTER(name, sentence) name += other.name;
+#include "stack/counters.def"
+#undef COUNTER
+    return *this;
+  }
+
   /// Calls visit(name, value, sentence) for each counter, in the order of counters.def.
   template <typename Visitor>
   void for_each(Visitor&& visit) const {

@@ -97,17 +97,14 @@ void Loans::end(pbuf& p) noexcept {
   pbuf_free(&p);
 }
 
-WsaError Loans::give_back(std::span<WSABUF> buffers) noexcept {
-  WsaError result = WsaError::kOk;
+uint32_t Loans::give_back(std::span<WSABUF> buffers) noexcept {
+  uint32_t n = 0;
   Socket* owner = nullptr;
   uint32_t bytes = 0;
   for (WSABUF& buffer : buffers) {
     pbuf* const p = take_out(buffer);
-    if (p == nullptr) {
-      result = WsaError::kInval;
-      ++counters_.loans_unknown;
-      continue;
-    }
+    if (p == nullptr) continue;
+    ++n;
     // The window opens once for all that lies together, so that it is news worth a segment.
     Socket* const lender = loan_of(p).owner;
     if (lender != owner && owner != nullptr) owner->loans_returned(std::exchange(bytes, 0));
@@ -119,7 +116,7 @@ WsaError Loans::give_back(std::span<WSABUF> buffers) noexcept {
     buffer = {0, nullptr};
   }
   if (owner != nullptr) owner->loans_returned(bytes);
-  return result;
+  return n;
 }
 
 void Loans::reclaim(LoanAccount& account) noexcept {

@@ -85,8 +85,8 @@ class Loans {
   /// @pre room() != 0. @owner takes p, a single pbuf
   void add(pbuf& p, Socket& owner, uint64_t now_ns) noexcept;
   /// Frees each mbuf and credits its socket; a WSABUF that was given back is left empty.
-  /// @errors kInval: some were not on loan, or not with that length; the others were given back
-  WsaError give_back(std::span<WSABUF> buffers) noexcept;
+  /// @return how many were; the others are not on loan here, or not with that length
+  uint32_t give_back(std::span<WSABUF> buffers) noexcept;
   /// What a socket's callers forgot, when it closes.
   void reclaim(LoanAccount& account) noexcept;
 

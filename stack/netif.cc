@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <mutex>
 #include <string>
 
 #include "dpdk_io/startup_error.h"
@@ -21,6 +22,7 @@
 #include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
+#include "stack/siblings.h"
 #include "stack/tx_checksum.h"
 
 namespace millrace {
@@ -59,13 +61,17 @@ uint16_t generated_in_software(const PortCaps& caps) {
 
 }  // namespace
 
-Netif::Netif(Port& port, uint16_t queue, const PortConfig& config, Counters& counters)
-    : port_(port),
+Netif::Netif(const PortQueue& queue, Counters& counters)
+    : port_(*queue.port),
       counters_(counters),
-      queue_(queue),
+      queue_(queue.queue),
+      shared_(queue.shared),
       is_loop_(false),
-      verify_checksums_(verifies(config)),
-      gen_flags_(generated_in_software(port.caps())) {
+      trusts_hash_(queue.port->caps().rss_is_ours),
+      verify_checksums_(verifies(*queue.config)),
+      gen_flags_(generated_in_software(queue.port->caps())) {
+  const Port& port = port_;
+  const PortConfig& config = *queue.config;
   had_link_ = port.link_up();
   patience_ns_ = patience_ns(port, config);
   const PortCaps& caps = port.caps();
@@ -176,8 +182,7 @@ void Netif::add_neighbors(const PortConfig& config) {
 uint32_t Netif::poll() noexcept {
   if (is_loop_ && looping_ == 0) return 0;
   std::array<rte_mbuf*, kBurstMax> frames;
-  const uint16_t n = port_.rx(queue_, frames);
-  if (is_loop_) looping_ -= std::min<uint32_t>(n, looping_);
+  const uint16_t n = receive(frames);
   for (uint16_t i = 0; i < n; ++i) {
     rte_prefetch0(rte_pktmbuf_mtod(frames[i], void*));
     rte_prefetch0(private_area(frames[i]));
@@ -194,13 +199,31 @@ uint32_t Netif::poll() noexcept {
   return n;
 }
 
+uint16_t Netif::receive(std::array<rte_mbuf*, kBurstMax>& frames) noexcept {
+  const Stack& stack = *engine.stack;
+  const Steering* const steering = stack.siblings().steering();
+  if (shared_ == nullptr) {
+    const uint16_t n = port_.rx(queue_, frames);
+    if (is_loop_) looping_ -= std::min<uint32_t>(n, looping_);
+    return steering == nullptr ? n : keep_own(std::span(frames).first(n));
+  }
+  if (!shared_->receiving.try_lock()) return 0;
+  // What a sibling received before and handed over comes first.
+  uint16_t n = steering->has_inbound(stack.index()) ? uint16_t{0} : port_.rx(queue_, frames);
+  n = keep_own(std::span(frames).first(n));
+  shared_->receiving.unlock();
+  return n;
+}
+
 void Netif::input(rte_mbuf* m) noexcept {
   if (!accept(m)) {
     rte_pktmbuf_free(m);
     return;
   }
   ++counters_.rx_pkts;
+  const bool had_no_ports = m->packet_type == RTE_PTYPE_L4_FRAG;
   pbuf* const p = pbuf_from(m);
+  if (had_no_ports) p->flags |= kHadNoPorts;
   if (lwip_.input(p, &lwip_) != ERR_OK) pbuf_free(p);
 }
 
@@ -322,7 +345,12 @@ rte_mbuf* Netif::frame_of(pbuf* p) noexcept {
   return copy;
 }
 
-void Netif::send_burst() noexcept { port_.tx(queue_, out_); }
+void Netif::send_burst() noexcept {
+  if (is_loop_ && engine.stack->siblings().steering() != nullptr) hand_over_loop();
+  if (shared_ == nullptr) return port_.tx(queue_, out_);
+  const std::lock_guard lock(shared_->sending);
+  port_.tx(queue_, out_);
+}
 
 void Netif::poll_link(uint64_t now_ns) noexcept {
   if (is_loop_) return;

@@ -7,28 +7,40 @@
 // segment; lwIP 2.2.1 reads past shorter ones. Everything dropped here is counted.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 
 #include "dpdk_io/mbuf.h"
 #include "dpdk_io/port.h"
 #include "lwip/netif.h"
 #include "stack/config.h"
 #include "stack/counters.h"
+#include "stack/stack.h"
 
 namespace millrace {
 
 class Netif {
  public:
   /// The interface of a configured port. @throws StartupError  an address that lwIP cannot take
-  Netif(Port& port, uint16_t queue, const PortConfig& config, Counters& counters);
+  Netif(const PortQueue& queue, Counters& counters);
   /// 127.0.0.1 and ::1 on a looped ring port: no ARP, no checksums, frames come back to itself.
   Netif(Port& loop_port, Counters& counters);
   ~Netif();
   Netif(const Netif&) = delete;
   Netif& operator=(const Netif&) = delete;
 
-  /// Hands one receive burst to lwIP. @return frames received, 0..32
+  /// Hands one receive burst to lwIP, and what is another Stack's to that one.
+  /// @return frames received, 0..32
   uint32_t poll() noexcept;
+  /// Hands a frame to lwIP. @owner takes m
+  void input(rte_mbuf* m) noexcept;
+  /// With several Stacks, for a packet that was in fragments: its owner, once its ports are known.
+  /// Called where IP hands it on. @owner takes p if it returns true
+  static bool hand_over_late(pbuf* p, netif* in, bool is_tcp) noexcept;
+  /// pbuf::flags of such a packet; lwIP leaves the bit alone.
+  static constexpr uint8_t kHadNoPorts = 0x80;
+
   /// Gives everything lwIP queued to the port.
   void flush() noexcept {
     if (out_.size() != 0) send_burst();
@@ -52,14 +64,20 @@ class Netif {
   bool accept(rte_mbuf* m) noexcept;
   bool passes_gate(uint16_t type, const uint8_t* header) noexcept;
   void note_question(const pbuf& frame) noexcept;
-  void input(rte_mbuf* m) noexcept;
+  uint16_t receive(std::array<rte_mbuf*, kBurstMax>& frames) noexcept;
+  uint16_t keep_own(std::span<rte_mbuf*> frames) noexcept;
+  bool is_for_another(rte_mbuf* m, bool is_behind) noexcept;
+  void hand_over(rte_mbuf* m, uint32_t stack) noexcept;
+  void hand_over_loop() noexcept;
   rte_mbuf* frame_of(pbuf* p) noexcept;
   void send_burst() noexcept;
 
   Port& port_;
   Counters& counters_;
   uint16_t queue_;
+  SharedQueue* shared_ = nullptr;
   bool is_loop_;
+  bool trusts_hash_ = false;  ///< the device's hash of a TCP frame is the one that steers
   bool verify_checksums_;   ///< in software, where the device did not say "good"
   bool offloads_checksums_ = false;
   uint16_t gen_flags_ = 0;  ///< NETIF_CHECKSUM_GEN_*: what software computes

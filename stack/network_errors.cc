@@ -8,6 +8,7 @@
 #include "stack/icmp_errors.h"
 #include "stack/lwip_glue.h"
 #include "stack/netif.h"
+#include "stack/siblings.h"
 #include "stack/socket.h"
 #include "stack/stack.h"
 
@@ -16,19 +17,17 @@ namespace millrace {
 // Listeners and sockets of the application stand in the table of ports; accepted connections do
 // not, and an established connection takes no ICMP error anyway (RFC 5461 3).
 bool Stack::on_icmp_error(const IcmpError& error) noexcept {
-  const auto [begin, end] = ports_.holders(error.transport, error.local.port);
   Socket* best = nullptr;
   int best_fit = -1;
-  for (auto it = begin; it != end; ++it) {
-    Socket& socket = *it->second.socket;
+  siblings_.ports.for_each_of(index_, error.transport, error.local.port, [&](Socket& socket) {
     const IpAddress& at = socket.local().address;
-    if (socket.family() != error.local.address.family) continue;
-    if (!is_any(at) && at != error.local.address) continue;
+    if (socket.family() != error.local.address.family) return;
+    if (!is_any(at) && at != error.local.address) return;
     const int fit = socket.fits(error);
-    if (fit <= best_fit) continue;
+    if (fit <= best_fit) return;
     best = &socket;
     best_fit = fit;
-  }
+  });
   return best != nullptr && best->on_icmp_error(error);
 }
 

@@ -18,33 +18,63 @@ bool look(PollEntry& entry) {
   return entry.reads || entry.writes || entry.has_exception || entry.is_closed;
 }
 
+/// Calls visit(entries of one Stack) with its lock held, for each Stack.
+template <typename Visitor>
+void for_each_stack(std::span<PollEntry> entries, Visitor visit) {
+  while (!entries.empty()) {
+    Stack& stack = entries.front().socket->stack();
+    size_t n = 1;
+    while (n < entries.size() && &entries[n].socket->stack() == &stack) ++n;
+    const Stack::Guard guard(stack);
+    visit(stack, entries.first(n));
+    entries = entries.subspan(n);
+  }
+}
+
 uint32_t look_at_all(std::span<PollEntry> entries) {
-  return static_cast<uint32_t>(std::count_if(entries.begin(), entries.end(), look));
+  uint32_t n = 0;
+  for_each_stack(entries, [&](Stack&, std::span<PollEntry> some) {
+    n += static_cast<uint32_t>(std::count_if(some.begin(), some.end(), look));
+  });
+  return n;
 }
 
 }  // namespace
 
-WsaError poll(Stack& stack, std::span<PollEntry> entries, uint64_t deadline_ns,
+WsaError poll(Stack& home, std::span<PollEntry> entries, uint64_t deadline_ns,
               uint32_t& n_answered) {
   n_answered = look_at_all(entries);
   if (n_answered != 0) return WsaError::kOk;
-  if (deadline_ns <= stack.now_ns()) {
-    (void)stack.turn();
-    n_answered = look_at_all(entries);
+  if (deadline_ns <= home.now_ns()) {
+    for_each_stack(entries, [&](Stack& stack, std::span<PollEntry> some) {
+      (void)stack.spin();
+      n_answered += static_cast<uint32_t>(std::count_if(some.begin(), some.end(), look));
+    });
     return WsaError::kOk;
   }
   Waiter waiter;
   std::vector<WaitLink> links(entries.size());
-  for (size_t i = 0; i < entries.size(); ++i) {
-    links[i].waiter = &waiter;
-    entries[i].socket->add_waiter(links[i]);
-  }
+  const auto link_of = [&](PollEntry& entry) -> WaitLink& {
+    return links[static_cast<size_t>(&entry - entries.data())];
+  };
+  for_each_stack(entries, [&](Stack&, std::span<PollEntry> some) {
+    for (PollEntry& entry : some) {
+      link_of(entry).waiter = &waiter;
+      entry.socket->add_waiter(link_of(entry));
+      if (look(entry)) waiter.notify();  // since the look before
+    }
+  });
   WaitEnd end = WaitEnd::kReady;
   while (n_answered == 0 && end == WaitEnd::kReady) {
-    end = stack.block(waiter, deadline_ns);
+    {
+      const Stack::Guard guard(home);
+      end = home.block(waiter, deadline_ns);
+    }
     n_answered = look_at_all(entries);
   }
-  for (size_t i = 0; i < entries.size(); ++i) entries[i].socket->remove_waiter(links[i]);
+  for_each_stack(entries, [&](Stack&, std::span<PollEntry> some) {
+    for (PollEntry& entry : some) entry.socket->remove_waiter(link_of(entry));
+  });
   return n_answered == 0 && end == WaitEnd::kCancelled ? WsaError::kIntr : WsaError::kOk;
 }
 

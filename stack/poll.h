@@ -18,15 +18,18 @@ struct PollEntry {
   bool writes = false;
   bool has_exception = false;
   bool is_closed = false;  ///< another thread closed it meanwhile
+  uint32_t place = 0;      ///< the caller's own
 };
 
-/// Waits until one of the entries has what it wants, and says which.
+/// Waits until one of the entries has what it wants, and says which. Without any Stack's lock held.
 ///
-/// @param[in,out] entries  the answers are written into them; sockets stay referenced by the caller
+/// @param home             the Stack that the caller turns meanwhile
+/// @param[in,out] entries  of one Stack after the other; the answers are written into them; sockets
+///                         stay referenced by the caller
 /// @param deadline_ns      clock time; 0: one turn, no waiting
 /// @param[out] n_answered  entries with an answer, 0: the deadline passed
 /// @errors kIntr: WSPCancelBlockingCall
-WsaError poll(Stack& stack, std::span<PollEntry> entries, uint64_t deadline_ns,
+WsaError poll(Stack& home, std::span<PollEntry> entries, uint64_t deadline_ns,
               uint32_t& n_answered);
 
 }  // namespace millrace

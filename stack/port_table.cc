@@ -9,46 +9,90 @@
 
 namespace millrace {
 
+PortTable::PortTable() : udp_stacks_(std::make_unique<std::atomic<uint32_t>[]>(65536)) {}
+
 uint32_t PortTable::random_below(uint32_t n) noexcept { return randombytes_uniform(n); }
 
-WsaError PortTable::conflict(const Socket& socket, const Endpoint& endpoint,
-                             bool is_outgoing) const {
-  const auto [begin, end] = holders(socket.transport(), endpoint.port);
+PortTable::Claim PortTable::claim_of(Socket& socket, const IpAddress& address,
+                                     bool is_outgoing) noexcept {
+  return {&socket,     socket.stack().index(),       address,
+          is_outgoing, socket.options.reuse_address, socket.options.exclusive};
+}
+
+WsaError PortTable::conflict(Transport transport, uint16_t port, const Claim& claim) const {
+  const auto [begin, end] = holders(transport, port);
   for (auto it = begin; it != end; ++it) {
-    const Socket& other = *it->second.socket;
-    if (other.family() != socket.family()) continue;
-    if (is_outgoing && it->second.is_outgoing) continue;
-    const bool same = other.local().address == endpoint.address;
-    const bool one_is_any = is_any(other.local().address) != is_any(endpoint.address);
+    const Claim& other = it->second;
+    if (other.address.family != claim.address.family) continue;
+    if (claim.is_outgoing && other.is_outgoing) continue;
+    const bool same = other.address == claim.address;
+    const bool one_is_any = is_any(other.address) != is_any(claim.address);
     if (!same && !one_is_any) continue;
-    if (is_outgoing) return WsaError::kAddrInUse;
-    if (other.options.reuse_address && socket.options.reuse_address) continue;
+    if (claim.is_outgoing) return WsaError::kAddrInUse;
+    if (other.reuses && claim.reuses) continue;
     // A wildcard and a specific address live together unless one asked for exclusive use.
-    if (one_is_any && !other.options.exclusive && !socket.options.exclusive) continue;
-    return socket.options.reuse_address ? WsaError::kAcces : WsaError::kAddrInUse;
+    if (one_is_any && !other.is_exclusive && !claim.is_exclusive) continue;
+    return claim.reuses ? WsaError::kAcces : WsaError::kAddrInUse;
   }
   return WsaError::kOk;
 }
 
-bool PortTable::is_untouched(const Socket& socket, uint16_t port) const {
-  return claims_.count(key_of(socket.transport(), port)) == 0;
+void PortTable::add(Transport transport, uint16_t port, const Claim& claim) {
+  claims_.emplace(key_of(transport, port), claim);
+  if (transport == Transport::kUdp) note_udp(port);
 }
 
-void PortTable::add(Socket& socket, uint16_t port, bool is_outgoing) {
-  claims_.emplace(key_of(socket.transport(), port), Claim{&socket, is_outgoing});
+void PortTable::note_udp(uint16_t port) noexcept {
+  uint32_t stacks = 0;
+  const auto [begin, end] = holders(Transport::kUdp, port);
+  for (auto it = begin; it != end; ++it) stacks |= uint32_t{1} << it->second.stack;
+  udp_stacks_[port].store(stacks, std::memory_order_release);
+}
+
+// A port that the system chooses is shared with nobody who chose it himself.
+bool PortTable::try_any(const Socket& socket, uint16_t port, const Claim& claim) {
+  const std::lock_guard lock(mutex_);
+  const Transport transport = socket.transport();
+  if (!claim.is_outgoing && claims_.count(key_of(transport, port)) != 0) return false;
+  if (conflict(transport, port, claim) != WsaError::kOk) return false;
+  add(transport, port, claim);
+  return true;
 }
 
 WsaError PortTable::claim(Socket& socket, const Endpoint& endpoint) {
-  if (const WsaError error = conflict(socket, endpoint, false); error != WsaError::kOk) return error;
-  add(socket, endpoint.port, false);
-  return WsaError::kOk;
+  const std::lock_guard lock(mutex_);
+  const Claim claim = claim_of(socket, endpoint.address, false);
+  const WsaError error = conflict(socket.transport(), endpoint.port, claim);
+  if (error == WsaError::kOk) add(socket.transport(), endpoint.port, claim);
+  return error;
 }
 
 void PortTable::release(Socket& socket) noexcept {
+  const std::lock_guard lock(mutex_);
   const auto [begin, end] = holders(socket.transport(), socket.local().port);
   const auto it =
       std::find_if(begin, end, [&](const auto& e) { return e.second.socket == &socket; });
-  if (it != end) claims_.erase(it);
+  if (it == end) return;
+  claims_.erase(it);
+  if (socket.transport() == Transport::kUdp) note_udp(socket.local().port);
+}
+
+uint32_t PortTable::udp_stacks(const Endpoint& destination) const noexcept {
+  const std::lock_guard lock(mutex_);
+  const auto [begin, end] = holders(Transport::kUdp, destination.port);
+  uint32_t exact = 0, wild = 0;
+  for (auto it = begin; it != end; ++it) {
+    const Claim& claim = it->second;
+    if (claim.address.family != destination.address.family) continue;
+    const uint32_t bit = uint32_t{1} << claim.stack;
+    if (claim.address.bytes == destination.address.bytes) exact |= bit;  // whatever the zone
+    if (is_any(claim.address)) wild |= bit;
+  }
+  if (is_multicast(destination.address) || is_limited_broadcast(destination.address)) {
+    return exact | wild;
+  }
+  const uint32_t fitting = exact != 0 ? exact : wild;
+  return fitting & (~fitting + 1);  // the lowest: one socket gets it
 }
 
 }  // namespace millrace

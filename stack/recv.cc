@@ -25,7 +25,7 @@ Outcome Socket::receive(const ReceiveCall& call) {
   BufferCursor to(call.buffers);
   uint32_t done_bytes = 0;
   // Who spins on a nonblocking socket turns the Stack by it.
-  if (must_not_wait && line.empty() && !can_take(call.flags)) (void)stack_.turn();
+  if (must_not_wait && line.empty() && !can_take(call.flags)) (void)stack_.spin();
   if (line.empty() && can_take(call.flags)) {
     const Outcome outcome = answer(call, to);
     // With room left everything was taken, and only an end could still be had.

@@ -6,6 +6,8 @@
 #include <cstdio>
 
 #include "dpdk_io/eal.h"
+#include "stack/engines.h"
+#include "stack/telemetry.h"
 
 namespace millrace {
 namespace {
@@ -32,18 +34,68 @@ Runtime::Runtime(const Config& config) : config_(config) {
   eal_start(config.eal_args);
   clock_ = std::make_unique<TscClock>();
   pool_ = std::make_unique<Pool>("millrace", config.stack.mbufs, data_room_for(config), kPoolCache);
-  loop_ = Port::ring_loop("millrace_lo", *pool_, kLoopEntries);
-  std::vector<PortQueue> queues;
-  for (const PortConfig& port : config_.ports) {
-    ports_.push_back(std::make_unique<Port>(
-        PortOptions{port.device, port.rx_descriptors, port.tx_descriptors, port.queues, port.mtu,
-                    port.promiscuous},
-        *pool_));
-    if (!port.capture.empty()) ports_.back()->capture_to(port.capture);
-    queues.push_back({ports_.back().get(), 0, &port});
-  }
-  stack_ = std::make_unique<Stack>(config_, *clock_, *pool_, *loop_, queues);
+  siblings_ = std::make_unique<Siblings>(config.stack.stacks);
+  open_ports();
+  make_stacks();
   keeper_ = std::jthread([this](const std::stop_token& stop) { keep(stop); });
+}
+
+void Runtime::open_ports() {
+  const uint32_t n = config_.stack.stacks;
+  for (uint32_t i = 0; i < n; ++i) {
+    const std::string name = "millrace_lo" + (n == 1 ? std::string() : std::to_string(i));
+    loops_.push_back(Port::ring_loop(name.c_str(), *pool_, kLoopEntries));
+  }
+  for (const PortConfig& port : config_.ports) {
+    PortOptions options;
+    options.device = port.device;
+    options.n_rx_desc = port.rx_descriptors;
+    options.n_tx_desc = port.tx_descriptors;
+    options.mtu = port.mtu;
+    options.promiscuous = port.promiscuous;
+    options.may_have_fewer = port.queues == 0;
+    options.n_queues = static_cast<uint16_t>(port.queues == 0 ? n : port.queues);
+    if (n > 1) {
+      options.rss_key = siblings_->steering()->key();
+      for (uint32_t i = 0; i < Steering::kTableEntries; ++i) {
+        options.rss_table.push_back(static_cast<uint16_t>(i % n % options.n_queues));
+      }
+    }
+    ports_.push_back(std::make_unique<Port>(options, *pool_));
+    if (!port.capture.empty()) ports_.back()->capture_to(port.capture);
+  }
+}
+
+// Queue q serves the Stacks q, q + n_queues, ...; a queue beyond the last Stack would serve nobody.
+void Runtime::make_stacks() {
+  const uint32_t n = config_.stack.stacks;
+  std::vector<std::vector<PortQueue>> queues(n);
+  for (size_t i = 0; i < ports_.size(); ++i) {
+    const uint16_t n_queues = ports_[i]->n_queues();
+    std::vector<SharedQueue*> shared(n_queues, nullptr);
+    for (uint32_t stack = 0; stack < n; ++stack) {
+      const auto queue = static_cast<uint16_t>(stack % n_queues);
+      const bool is_shared = queue + n_queues < n;
+      if (is_shared && shared[queue] == nullptr) shared[queue] = &shared_queues_.emplace_back();
+      queues[stack].push_back({ports_[i].get(), queue, &config_.ports[i], shared[queue]});
+    }
+  }
+  for (uint32_t i = 0; i < n; ++i) {
+    stacks_.emplace_back(
+        make_stack({config_, *clock_, *pool_, *loops_[i], queues[i], *siblings_, i}));
+    telemetry_add(*stacks_.back());
+  }
+}
+
+Stack& Runtime::home() noexcept {
+  static std::atomic<uint32_t> n_threads{0};
+  thread_local const uint32_t number = n_threads.fetch_add(1, std::memory_order_relaxed);
+  return *stacks_[number % stacks_.size()];
+}
+
+Stack& Runtime::stack_for_new() noexcept {
+  if (config_.stack.placement == Placement::kThread) return home();
+  return *stacks_[next_in_turn_.fetch_add(1, std::memory_order_relaxed) % stacks_.size()];
 }
 
 Runtime::~Runtime() {
@@ -56,16 +108,23 @@ Runtime::~Runtime() {
 }
 
 uint32_t Runtime::stop_and_count_leaks() {
-  if (stack_ == nullptr) return 0;
+  if (stacks_.empty()) return 0;
   keeper_ = {};
-  stack_->end_calls();
-  {
-    const Stack::Guard guard(*stack_);
-    stack_->finish_sending(stack_->now_ns() + kPatienceNs);
+  for (const auto& stack : stacks_) stack->end_calls();
+  const uint64_t deadline_ns = clock_->now_ns() + kPatienceNs;
+  for (bool is_sending = true; is_sending && clock_->now_ns() < deadline_ns;) {
+    is_sending = false;
+    for (const auto& stack : stacks_) {
+      const Stack::Guard guard(*stack);
+      is_sending |= stack->finish_sending();
+    }
+    for (const auto& stack : stacks_) (void)stack->turn_if_neglected();  // it may receive for others
   }
-  stack_.reset();
+  for (const auto& stack : stacks_) telemetry_remove(*stack);
+  stacks_.clear();
   ports_.clear();
-  loop_.reset();
+  loops_.clear();
+  siblings_.reset();
   return pool_->in_use();
 }
 
@@ -74,12 +133,9 @@ void Runtime::keep(const std::stop_token& stop) {
   eal_register_thread();
   while (!stop.stop_requested()) {
     std::this_thread::sleep_for(std::chrono::nanoseconds(kKeeperPeriodNs));
-    if (!stack_->lock().try_lock()) continue;
-    stack_->lock().unlock();
-    const Stack::Guard guard(*stack_);
-    if (stack_->now_ns() - stack_->last_turn_ns() < kKeeperPeriodNs) continue;
-    ++stack_->counters.keeper_turns;
-    (void)stack_->turn();
+    for (const auto& stack : stacks_) {
+      if (stack->now_ns() - stack->last_turn_ns() >= kKeeperPeriodNs) stack->keep();
+    }
   }
 }
 

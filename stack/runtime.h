@@ -5,7 +5,10 @@
 // cannot start it twice. Afterwards a new Runtime may be made at once.
 #pragma once
 
+#include <atomic>
+#include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,6 +17,7 @@
 #include "dpdk_io/pool.h"
 #include "dpdk_io/port.h"
 #include "stack/config.h"
+#include "stack/siblings.h"
 #include "stack/stack.h"
 
 namespace millrace {
@@ -26,7 +30,12 @@ class Runtime {
   Runtime(const Runtime&) = delete;
   Runtime& operator=(const Runtime&) = delete;
 
-  Stack& stack() { return *stack_; }
+  /// At least one, by index.
+  std::span<Stack* const> stacks() const noexcept { return siblings_->stacks(); }
+  /// The one where a socket that this thread makes is to live.
+  Stack& stack_for_new() noexcept;
+  /// The one that this thread turns while it waits for nothing in particular: always the same.
+  Stack& home() noexcept;
   const Pool& pool() const { return *pool_; }
   const std::vector<std::unique_ptr<Port>>& ports() const { return ports_; }
 
@@ -35,13 +44,18 @@ class Runtime {
 
  private:
   void keep(const std::stop_token& stop);
+  void open_ports();
+  void make_stacks();
 
   Config config_;
   std::unique_ptr<Clock> clock_;
   std::unique_ptr<Pool> pool_;
-  std::unique_ptr<Port> loop_;
+  std::unique_ptr<Siblings> siblings_;
+  std::vector<std::unique_ptr<Port>> loops_;  ///< by Stack
   std::vector<std::unique_ptr<Port>> ports_;
-  std::unique_ptr<Stack> stack_;
+  std::deque<SharedQueue> shared_queues_;
+  std::vector<std::unique_ptr<Stack>> stacks_;
+  std::atomic<uint32_t> next_in_turn_{0};
   std::jthread keeper_;
 };
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "stack/socket.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -74,20 +72,6 @@ void Socket::reset() noexcept {
 }
 
 void Socket::settle() noexcept { notify(); }
-
-void Socket::add_waiter(WaitLink& link) noexcept {
-  link.next = waiters_;
-  waiters_ = &link;
-}
-
-void Socket::remove_waiter(WaitLink& link) noexcept {
-  for (WaitLink** at = &waiters_; *at != nullptr; at = &(*at)->next) {
-    if (*at == &link) {
-      *at = link.next;
-      return;
-    }
-  }
-}
 
 void Socket::notify() noexcept {
   for (WaitLink* link = waiters_; link != nullptr; link = link->next) link->waiter->notify();
@@ -182,29 +166,6 @@ bool Socket::has_routine(const WSAOVERLAPPED& overlapped) const noexcept {
 
 void Socket::finish_all(RequestQueue& queue, WsaError error) noexcept {
   while (!queue.empty()) finish(queue, *queue.front(), error);
-}
-
-bool store_endpoint(const Endpoint& endpoint, WS_sockaddr* to, INT* length) noexcept {
-  WS_sockaddr_in6 v6{};
-  WS_sockaddr_in v4{};
-  const void* from = &v4;
-  size_t size = sizeof v4;
-  if (endpoint.address.family == 4) {
-    v4.sin_family = WS_AF_INET;
-    v4.sin_port = htons(endpoint.port);
-    std::memcpy(&v4.sin_addr, endpoint.address.bytes.data(), 4);
-  } else {
-    v6.sin6_family = WS_AF_INET6;
-    v6.sin6_port = htons(endpoint.port);
-    std::memcpy(&v6.sin6_addr, endpoint.address.bytes.data(), 16);
-    v6.sin6_scope_id = endpoint.address.zone;
-    from = &v6;
-    size = sizeof v6;
-  }
-  const bool fits = *length >= static_cast<INT>(size);
-  if (fits) std::memcpy(to, from, size);
-  *length = static_cast<INT>(size);
-  return fits;
 }
 
 }  // namespace millrace

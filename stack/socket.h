@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "millrace/winsock_codes.h"
 #include "stack/address.h"
@@ -82,28 +83,42 @@ class Socket {
 
   virtual WsaError bind(Endpoint endpoint) = 0;
   virtual WsaError listen(int backlog) = 0;
-  /// Blocks. @return a connected socket with one reference for the caller, or null and the error
-  virtual Socket* accept(WsaError& error) = 0;
+  /// Blocks if it may. @return a connected socket with one reference for the caller, or null and the
+  /// error
+  virtual Socket* accept(WsaError& error, bool may_wait = true) = 0;
+  /// Listens beside a sibling's listener, whose claim on the endpoint counts for this one, too.
+  virtual WsaError listen_as_twin(const Endpoint& /*endpoint*/, int /*backlog*/) {
+    return WsaError::kOpNotSupp;
+  }
   /// Blocks.
   virtual WsaError connect(const Endpoint& peer) = 0;
   /// Blocks. Done at once, pending or refused: contract C2 to C5, decided in recv.cc.
-  Outcome receive(const ReceiveCall& call);
+  virtual Outcome receive(const ReceiveCall& call);
   /// Blocks.
   virtual Outcome send(const SendCall& call) = 0;
   virtual WsaError shutdown(int how) = 0;
   /// Blocks with SO_LINGER. Ends the socket: requests complete with kOperationAborted.
   /// @errors kWouldBlock: SO_LINGER with a time on a nonblocking socket; it stays open
-  WsaError close();
+  virtual WsaError close();
   /// Ends it at once, without a farewell to the peer's stack beyond a reset.
-  void reset() noexcept;
+  virtual void reset() noexcept;
 
   // ---- what select asks ----
 
   virtual bool is_readable() const noexcept = 0;
   virtual bool is_writable() const noexcept = 0;
   virtual bool has_exception() const noexcept { return false; }
-  void add_waiter(WaitLink& link) noexcept;
-  void remove_waiter(WaitLink& link) noexcept;
+  void add_waiter(WaitLink& link) noexcept {
+    link.next = waiters_;
+    waiters_ = &link;
+  }
+  void remove_waiter(WaitLink& link) noexcept {
+    for (WaitLink** at = &waiters_; *at != nullptr; at = &(*at)->next) {
+      if (*at != &link) continue;
+      *at = link.next;
+      return;
+    }
+  }
 
   // ---- what options ask ----
 
@@ -116,6 +131,9 @@ class Socket {
   virtual bool is_at_mark() const noexcept { return true; }
   virtual bool is_listening() const noexcept { return false; }
   virtual bool is_connected() const noexcept = 0;
+
+  /// Of a listener with several Stacks: the handles of the same one on the others.
+  std::vector<SOCKET> twins;
 
   Transport transport() const noexcept { return transport_; }
   uint8_t family() const noexcept { return family_; }
@@ -141,7 +159,7 @@ class Socket {
   /// The thread exits: the requests that it started end with kOperationAborted.
   void cancel_requests_of(uint32_t thread) noexcept;
   /// True while an overlapped request with this WSAOVERLAPPED and a completion routine is queued.
-  bool has_routine(const WSAOVERLAPPED& overlapped) const noexcept;
+  virtual bool has_routine(const WSAOVERLAPPED& overlapped) const noexcept;
   /// The moment to try what failed for lack of memory.
   virtual void retry() noexcept {}
   /// Whether an ICMP error can be about what this socket sent: of several the highest answer gets
@@ -241,8 +259,5 @@ WsaError Socket::block_until(uint64_t deadline_ns, Ready ready) {
   if (end == WaitEnd::kReady || ready()) return WsaError::kOk;
   return end == WaitEnd::kCancelled ? WsaError::kIntr : WsaError::kTimedOut;
 }
-
-/// A socket address of the family's size, and back. Returns false when the caller's buffer is short.
-bool store_endpoint(const Endpoint& endpoint, WS_sockaddr* to, INT* length) noexcept;
 
 }  // namespace millrace

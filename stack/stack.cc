@@ -5,6 +5,8 @@
 #include <rte_random.h>
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "dpdk_io/pool.h"
 #include "dpdk_io/port.h"
@@ -21,9 +23,9 @@
 #include "stack/lwip_glue.h"
 #include "stack/netif.h"
 #include "stack/recovery.h"
+#include "stack/siblings.h"
 #include "stack/socket.h"
 #include "stack/tcp.h"
-#include "stack/telemetry.h"
 #include "stack/udp.h"
 
 namespace millrace {
@@ -36,24 +38,20 @@ constexpr uint64_t kTurnsPerMbufCount = 64;  // 2048 frames at most
 constexpr uint32_t kTimerVisitsPerTurn = 64;  // lists of connections
 constexpr int kMostCatchUp = 8;  // after a pause, slow timers run this often at most
 
-// A handle is a multiple of 4, as on Windows, and never 0 or INVALID_SOCKET:
-// | generation (32) | slot (24) | 1 | 00 |  with the Stack's number to go above the slot.
-constexpr unsigned kSlotShift = 3;
-constexpr unsigned kGenerationShift = 32;
-constexpr uint64_t kMark = 4;
-constexpr uint64_t kSlotMask = 0xffffff;
-
 bool lwip_is_initialised = false;
 
 }  // namespace
 
 Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
-             std::span<const PortQueue> queues)
+             std::span<const PortQueue> queues, Siblings* siblings, uint32_t index)
     : loans(static_cast<uint32_t>(uint64_t{pool.size()} * config.stack.loans_percent / 100),
             counters),
       config_(config),
       clock_(clock),
-      pool_(pool) {
+      pool_(pool),
+      alone_(siblings == nullptr ? std::make_unique<Siblings>() : nullptr),
+      siblings_(siblings == nullptr ? *alone_ : *siblings),
+      index_(index) {
   if (engine.counters != nullptr) {
     throw StartupError("stack", "this process already has one", "stop it first");
   }
@@ -72,7 +70,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
     netifs_.push_back(std::make_unique<Netif>(loop, counters));
     engine.loop = &netifs_.front()->lwip();
     for (const PortQueue& q : queues) {
-      netifs_.push_back(std::make_unique<Netif>(*q.port, q.queue, *q.config, counters));
+      netifs_.push_back(std::make_unique<Netif>(q, counters));
     }
   } catch (...) {
     netifs_.clear();
@@ -83,11 +81,11 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   next_timer_ns_ = last_turn_ns_ + kFastTimerNs;
   next_slow_ns_ = last_turn_ns_ + kSlowTimerNs;
   next_second_ns_ = last_turn_ns_ + kSecondNs;
-  telemetry_add(*this);
+  siblings_.set(index_, this);
 }
 
 Stack::~Stack() {
-  telemetry_remove(*this);
+  siblings_.set(index_, nullptr);
   end_calls();
   drain_lwip();
   netifs_.clear();
@@ -109,8 +107,10 @@ void Stack::end_calls() noexcept {
   lock_.unlock();
 }
 
-void Stack::finish_sending(uint64_t deadline_ns) noexcept {
-  while (now_ns() < deadline_ns && demux_->is_sending()) (void)turn();
+bool Stack::finish_sending() noexcept {
+  if (!demux_->is_sending()) return false;
+  (void)turn();
+  return true;
 }
 
 // What lwIP still holds once every socket is gone: closing connections and half-built datagrams.
@@ -124,7 +124,7 @@ void Stack::drain_lwip() noexcept {
 }
 
 bool Stack::turn() noexcept {
-  uint32_t n_frames = 0;
+  uint32_t n_frames = siblings_.steering() == nullptr ? 0 : take_over();
   for (const auto& netif : netifs_) n_frames += netif->poll();
   const uint64_t now = now_ns();
   last_turn_ns_ = now;
@@ -138,6 +138,32 @@ bool Stack::turn() noexcept {
   flush();
   if (++counters.turns % kTurnsPerMbufCount == 0) count_mbufs();
   return n_frames != 0 || had_timers || has_posted();
+}
+
+bool Stack::spin() noexcept {
+  wants_sweep_ = siblings_.stacks().size() > 1;
+  return turn();
+}
+
+void Stack::keep() noexcept {
+  if (!lock_.try_lock()) return;
+  ++n_guards_;
+  ++counters.keeper_turns;
+  (void)turn();
+  leave();
+}
+
+// What every call does last; no completion is shown, and no sibling turned, under the lock.
+void Stack::leave() noexcept {
+  --n_guards_;
+  flush();
+  const bool sweeps = std::exchange(wants_sweep_, false);
+  if (has_posted()) {
+    show_posted();  // unlocks
+  } else {
+    lock_.unlock();
+  }
+  if (sweeps) (void)sweep();
 }
 
 void Stack::flush() noexcept {
@@ -173,6 +199,7 @@ void Stack::run_second_timers() noexcept {
   ip6_reass_tmr();
   for (int i = 0; i < 1000 / MLD6_TMR_INTERVAL; ++i) mld6_tmr();
   poll_links();
+  unpin_what_is_gone();
 }
 
 // The pool looks through all threads' caches to count, which is too much for every turn.
@@ -241,7 +268,8 @@ SOCKET Stack::insert(Socket& socket) {
 }
 
 SOCKET Stack::handle_of(uint64_t slot) const noexcept {
-  return uint64_t{slots_[slot].generation} << kGenerationShift | slot << kSlotShift | kMark;
+  return uint64_t{slots_[slot].generation} << kGenerationShift | uint64_t{index_} << kIndexShift |
+         slot << kSlotShift | kMark;
 }
 
 std::vector<LoanHolder> Stack::loan_holders() const {
@@ -256,12 +284,11 @@ std::vector<LoanHolder> Stack::loan_holders() const {
   return holders;
 }
 
-Socket* Stack::find(SOCKET handle) const noexcept {
-  const uint64_t index = handle >> kSlotShift & kSlotMask;
-  if ((handle & 7) != kMark || index >= slots_.size()) return nullptr;
-  const Slot& slot = slots_[index];
-  const uint64_t expected = uint64_t{slot.generation} << kGenerationShift | index << kSlotShift;
-  return (handle & ~uint64_t{7}) == expected ? slot.socket : nullptr;
+WsaError Stack::take_back(std::span<WSABUF> loaned, size_t& n_taken, bool is_last) noexcept {
+  n_taken += loans.give_back(loaned);
+  if (!is_last || n_taken == loaned.size()) return WsaError::kOk;
+  counters.loans_unknown += loaned.size() - n_taken;
+  return WsaError::kInval;
 }
 
 void Stack::erase(SOCKET handle) noexcept {
@@ -283,19 +310,63 @@ bool Stack::is_own(const IpAddress& address) const noexcept {
 
 WsaError Stack::claim(Socket& socket, Endpoint& wanted) {
   if (!is_own(wanted.address) && !is_multicast(wanted.address)) return WsaError::kAddrNotAvail;
-  if (wanted.port != 0) return ports_.claim(socket, wanted);
-  wanted.port = ports_.claim_any(socket, wanted.address, false, [](uint16_t) { return true; });
+  PortTable& ports = siblings_.ports;
+  if (wanted.port != 0) return ports.claim(socket, wanted);
+  wanted.port = ports.claim_any(socket, wanted.address, false, [](uint16_t) { return true; });
   return wanted.port == 0 ? WsaError::kNoBufs : WsaError::kOk;
 }
 
+// Of several Stacks each takes ports whose replies will come to it. A connection to ourselves stays
+// here whatever its port: there the ports are dealt out, so that no two Stacks make the same one.
 WsaError Stack::claim_for(Socket& socket, Endpoint& local, const Endpoint& peer) {
   const ip_addr_t here = to_lwip(local.address), there = to_lwip(peer.address);
-  local.port = ports_.claim_any(socket, local.address, true, [&](uint16_t port) {
+  const auto n = static_cast<uint32_t>(siblings_.stacks().size());
+  const Steering* const steering = siblings_.steering();
+  const bool is_to_ourselves = is_own(peer.address);
+  local.port = siblings_.ports.claim_any(socket, local.address, true, [&](uint16_t port) {
+    if (steering != nullptr) {
+      const uint32_t owner = is_to_ourselves
+                                 ? port % n
+                                 : steering->hashed_owner({{local.address, port}, peer});
+      if (owner != index_) return false;
+    }
     return !demux_->has(here, port, there, peer.port);
   });
   return local.port == 0 ? WsaError::kNoBufs : WsaError::kOk;
 }
 
-void Stack::unclaim(Socket& socket) noexcept { ports_.release(socket); }
+WsaError Stack::pin(const FourTuple& tuple) {
+  Steering* const steering = siblings_.steering();
+  if (steering == nullptr || steering->hashed_owner(tuple) == index_) return WsaError::kOk;
+  if (!steering->pin(tuple, index_)) return WsaError::kAddrInUse;
+  pins_.push_back(tuple);
+  return WsaError::kOk;
+}
+
+// In TIME_WAIT it still is a connection, though no socket's.
+void Stack::unpin_what_is_gone() noexcept {
+  std::erase_if(pins_, [this](const FourTuple& tuple) {
+    const ip_addr_t here = to_lwip(tuple.local.address), there = to_lwip(tuple.peer.address);
+    if (demux_->has(here, tuple.local.port, there, tuple.peer.port)) return false;
+    siblings_.steering()->unpin(tuple);
+    return true;
+  });
+}
+
+void Stack::unclaim(Socket& socket) noexcept { siblings_.ports.release(socket); }
+
+// What siblings received and we own, in the order in which it came.
+bool Stack::take_over() noexcept {
+  std::array<rte_mbuf*, kBurstMax> frames;
+  const uint16_t n = siblings_.steering()->take_over(index_, frames);
+  for (uint16_t i = 0; i < n; ++i) {
+    const auto netif = std::find_if(netifs_.begin() + 1, netifs_.end(), [&](const auto& candidate) {
+      return candidate->port().id() == frames[i]->port;
+    });
+    (netif == netifs_.end() ? netifs_.front() : *netif)->input(frames[i]);
+  }
+  counters.rx_taken_over += n;
+  return n != 0;
+}
 
 }  // namespace millrace

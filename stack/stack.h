@@ -6,11 +6,18 @@
 // Invariants: everything in a Stack is touched only with its lock held, and no application code runs
 // under it: completions are posted under the lock and shown by Guard after it. Nobody owns a thread
 // here: whoever waits turns (wait()), and a Keeper turns when nobody did for a millisecond.
+//
+// A process may have several, each in a copy of its own of this code, since lwIP's state is in globals
+// (engines.h). What is called from outside of the copy is therefore virtual; the linker refuses the
+// rest (tests/CMakeLists.txt, one_engine).
 #pragma once
+
+#include <pthread.h>
 
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,7 +29,6 @@
 #include "stack/counters.h"
 #include "stack/loan.h"
 #include "stack/lock.h"
-#include "stack/port_table.h"
 #include "stack/request.h"
 #include "stack/wait.h"
 
@@ -34,24 +40,33 @@ class Gate;
 class Netif;
 class Pool;
 class Port;
+class Siblings;
 class Socket;
+struct FourTuple;
+
+/// Held by a Stack while it receives from, or sends to, a queue that others use, too.
+struct SharedQueue {
+  StackLock receiving, sending;
+};
 
 /// One queue of a configured port.
 struct PortQueue {
   Port* port;
   uint16_t queue;
   const PortConfig* config;
+  SharedQueue* shared = nullptr;  ///< null: no other Stack uses it
 };
 
 enum class Transport : uint8_t { kTcp, kUdp };
 
 class Stack {
  public:
-  /// @param loop  a ring port of its own, for 127.0.0.1 and ::1
+  /// @param loop      a ring port of its own, for 127.0.0.1 and ::1
+  /// @param siblings  null: it is the only one
   /// @throws StartupError
   Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
-        std::span<const PortQueue> queues);
-  ~Stack();
+        std::span<const PortQueue> queues, Siblings* siblings = nullptr, uint32_t index = 0);
+  virtual ~Stack();
   Stack(const Stack&) = delete;
   Stack& operator=(const Stack&) = delete;
 
@@ -63,46 +78,64 @@ class Stack {
   /// @return true if a frame was received, a connection's timer was served, or a completion waits to
   /// be shown
   bool turn() noexcept;
+  /// The same for a call that must not wait, and from outside: who spins turns by it. Siblings that
+  /// nobody turns are turned when the call is over.
+  virtual bool spin() noexcept;
   /// Sends what calls have queued since the last turn.
   void flush() noexcept;
   /// Blocks until the waiter is notified; turns the Stack, or sleeps while another thread does.
   /// The lock is released meanwhile. @return false when the deadline (clock ns) passed first
   /// A poke ends it, too.
-  bool wait(Waiter& waiter, uint64_t deadline_ns) noexcept;
+  virtual bool wait(Waiter& waiter, uint64_t deadline_ns) noexcept;
   /// The same for a blocking call: runs the thread's APCs and its blocking hook meanwhile, and ends
   /// when WSPCancelBlockingCall says so (winsock-rules 36, 203, 204).
-  WaitEnd block(Waiter& waiter, uint64_t deadline_ns) noexcept;
+  virtual WaitEnd block(Waiter& waiter, uint64_t deadline_ns) noexcept;
   /// Blocks until the operation's completion was shown. @errors kIntr: cancelled
-  WsaError wait_until_shown(const WSAOVERLAPPED& overlapped) noexcept;
-  /// Cancels what the thread is blocked in; if that is nothing, what any thread is blocked in
-  /// (contract: E3). @return how many calls
-  uint32_t cancel_blocked(uint32_t thread) noexcept;
+  virtual WsaError wait_until_shown(const WSAOVERLAPPED& overlapped) noexcept;
+  /// Cancels what the thread, or any thread, is blocked in (contract: E3). @return how many calls
+  virtual uint32_t cancel_blocked(std::optional<uint32_t> thread) noexcept;
   /// The thread exits: what it started ends with kOperationAborted (contract: B21).
-  void cancel_requests_of(uint32_t thread) noexcept;
+  virtual void cancel_requests_of(uint32_t thread) noexcept;
   /// Ends every socket, and waits until the calls blocked in them have left. No new ones may come.
-  void end_calls() noexcept;
-  /// Turns until closed connections have sent all they had: a program that sends, closes and cleans
-  /// up expects its peer to get everything (winsock-rules 6).
-  void finish_sending(uint64_t deadline_ns) noexcept;
+  virtual void end_calls() noexcept;
+  /// Turns. @return true while closed connections have something to send: a program that sends,
+  /// closes and cleans up expects its peer to get everything (winsock-rules 6)
+  virtual bool finish_sending() noexcept;
   uint64_t now_ns() const noexcept { return clock_.now_ns(); }
-  /// When somebody last turned; the Keeper's reason to act.
-  uint64_t last_turn_ns() const noexcept { return last_turn_ns_; }
+  /// When somebody last turned; the Keeper's reason to act. Without the lock, too.
+  uint64_t last_turn_ns() const noexcept { return last_turn_ns_.load(std::memory_order_relaxed); }
+  /// Turns unless somebody else does. Without any Stack's lock held. @return as turn()
+  virtual bool turn_if_neglected() noexcept;
+  /// One turn on the Keeper's account, unless somebody is inside. Without the lock.
+  virtual void keep() noexcept;
 
   // ---- sockets; with the lock held ----
 
   /// A new socket without a handle. @return null: max_sockets are open (WSAEMFILE)
-  Socket* open(Transport transport, uint8_t family);
+  virtual Socket* open(Transport transport, uint8_t family);
   /// Gives a socket its handle; the table holds one reference from now on.
-  SOCKET insert(Socket& socket);
+  virtual SOCKET insert(Socket& socket);
   /// @return null for a handle that is not, or no longer, a socket's (contract: E7)
-  Socket* find(SOCKET handle) const noexcept;
+  Socket* find(SOCKET handle) const noexcept {
+    const uint64_t index = handle >> kSlotShift & kSlotMask;
+    if ((handle & kMarkMask) != kMark || index >= slots_.size()) return nullptr;
+    const Slot& slot = slots_[index];
+    return (handle >> kGenerationShift) == slot.generation ? slot.socket : nullptr;
+  }
+  /// The index of the Stack that a handle names; it may be anybody's.
+  static uint32_t index_in(SOCKET handle) noexcept {
+    return static_cast<uint32_t>(handle >> kIndexShift & kIndexMask);
+  }
   /// Takes the handle away and drops the table's reference.
-  void erase(SOCKET handle) noexcept;
+  virtual void erase(SOCKET handle) noexcept;
 
   /// Registers a local endpoint. @errors kAddrInUse, kAcces, kAddrNotAvail  (winsock-rules 197, 198)
   WsaError claim(Socket& socket, Endpoint& wanted);
   /// Chooses a port for a connection from this address. @errors kNoBufs: all are in use to that peer
   WsaError claim_for(Socket& socket, Endpoint& local, const Endpoint& peer);
+  /// A connection whose port its caller chose: its frames shall come here.
+  /// @errors kAddrInUse: another Stack has the same connection
+  WsaError pin(const FourTuple& tuple);
   void unclaim(Socket& socket) noexcept;
   /// Brings an ICMP error to the socket that it is about. @return false: there is none
   bool on_icmp_error(const IcmpError& error) noexcept;
@@ -133,9 +166,17 @@ class Stack {
   StackLock& lock() noexcept { return lock_; }
   const Config& config() const noexcept { return config_; }
   uint64_t n_sockets() const noexcept { return n_sockets_; }
+  /// Among its siblings.
+  uint32_t index() const noexcept { return index_; }
+  Siblings& siblings() const noexcept { return siblings_; }
 
   /// The sockets whose callers hold loans, in no order.
-  std::vector<LoanHolder> loan_holders() const;
+  virtual std::vector<LoanHolder> loan_holders() const;
+  /// Takes back those loans that are this Stack's; their WSABUFs are left empty.
+  /// @param[in,out] n_taken  grows by how many those were
+  /// @param is_last  no sibling will be asked any more
+  /// @errors kInval, for the last one: some were nobody's, or not with that length
+  virtual WsaError take_back(std::span<WSABUF> loaned, size_t& n_taken, bool is_last) noexcept;
 
   /// Where lwIP's control blocks are; whoever calls lwIP for one goes through it.
   Demux& demux() noexcept { return *demux_; }
@@ -157,7 +198,16 @@ class Stack {
     ResultWatch* next;
   };
 
+  // A handle is a multiple of 4, as on Windows, and never 0 or INVALID_SOCKET:
+  // | generation (32) | index of the Stack (5) | slot (24) | 1 | 00 |
+  static constexpr unsigned kSlotShift = 3, kIndexShift = 27, kGenerationShift = 32;
+  static constexpr uint64_t kMark = 4, kMarkMask = 7, kSlotMask = 0xffffff, kIndexMask = 31;
+
   SOCKET handle_of(uint64_t slot) const noexcept;
+  virtual void leave() noexcept;
+  bool sweep() noexcept;
+  bool take_over() noexcept;
+  void unpin_what_is_gone() noexcept;
   void lead(Waiter& waiter, uint64_t deadline_ns) noexcept;
   void follow(Waiter& waiter, uint64_t deadline_ns) noexcept;
   void idle(uint64_t& idle_since_ns) noexcept;
@@ -180,7 +230,11 @@ class Stack {
   std::vector<std::unique_ptr<Netif>> netifs_;  ///< [0] is the loopback
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
-  PortTable ports_;
+  std::unique_ptr<Siblings> alone_;
+  Siblings& siblings_;
+  const uint32_t index_;
+  std::vector<FourTuple> pins_;  ///< connections that Steering brings here against their hash
+  bool wants_sweep_ = false;     ///< when the call in hand is over
   uint64_t n_sockets_ = 0;
   std::vector<Completion> posted_;
   std::vector<Socket*> dirty_;
@@ -194,7 +248,8 @@ class Stack {
   Waiter* blocked_ = nullptr;  ///< in block()
   ResultWatch* watches_ = nullptr;
   std::atomic<uint32_t> n_showing_{0};  ///< threads that show completions just now
-  uint64_t last_turn_ns_ = 0;
+  std::atomic<uint64_t> last_turn_ns_{0};    ///< siblings look at it
+  std::atomic<pthread_t> last_turner_{};     ///< with siblings
   uint64_t next_timer_ns_ = 0;
   uint64_t next_slow_ns_ = 0;
   uint64_t next_second_ns_ = 0;
@@ -207,15 +262,7 @@ class Stack::Guard {
     stack_.lock_.lock();
     ++stack_.n_guards_;
   }
-  ~Guard() {
-    --stack_.n_guards_;
-    stack_.flush();
-    if (stack_.has_posted()) {
-      stack_.show_posted();  // unlocks
-    } else {
-      stack_.lock_.unlock();
-    }
-  }
+  ~Guard() { stack_.leave(); }
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
 

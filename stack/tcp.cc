@@ -8,6 +8,7 @@
 #include "stack/demux.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
+#include "stack/steering.h"
 
 namespace millrace {
 namespace {
@@ -70,6 +71,18 @@ WsaError TcpSocket::listen(int backlog) {
   if (state_ == State::kListening) return WsaError::kOk;
   if (state_ == State::kConnected || state_ == State::kConnecting) return WsaError::kIsConn;
   if (!is_bound_ || state_ != State::kOpen) return WsaError::kInval;
+  return start_listening(backlog);
+}
+
+WsaError TcpSocket::listen_as_twin(const Endpoint& endpoint, int backlog) {
+  WsaError error = make_pcb();
+  if (error != WsaError::kOk) return error;
+  local_ = endpoint;
+  error = wsa_error(stack_.demux().bind(*pcb_, to_lwip(endpoint.address), endpoint.port));
+  return error == WsaError::kOk ? start_listening(backlog) : error;
+}
+
+WsaError TcpSocket::start_listening(int backlog) {
   const auto most = static_cast<int>(stack_.config().tcp.listen_backlog);
   if (listening_ == nullptr) listening_ = std::make_unique<Listening>();
   listening_->backlog = static_cast<uint32_t>(std::clamp(backlog, 1, most));
@@ -110,15 +123,15 @@ err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   return ERR_OK;
 }
 
-Socket* TcpSocket::accept(WsaError& error) {
+Socket* TcpSocket::accept(WsaError& error, bool may_wait) {
   if (state_ != State::kListening) {
     error = WsaError::kInval;
     return nullptr;
   }
   std::deque<TcpSocket*>& queue = listening_->queue;
-  if (queue.empty() && options.is_nonblocking) (void)stack_.turn();
+  if (queue.empty() && may_wait && options.is_nonblocking) (void)stack_.spin();
   if (queue.empty()) {
-    error = options.is_nonblocking
+    error = options.is_nonblocking || !may_wait
                 ? WsaError::kWouldBlock
                 : block_until(kNoDeadline, [&queue] { return !queue.empty(); });
     if (error != WsaError::kOk) return nullptr;
@@ -164,6 +177,9 @@ WsaError TcpSocket::start_connect(const Endpoint& peer) {
   }
   if (error = choose_local(*route, peer); error != WsaError::kOk) return error;
   const ip_addr_t local = to_lwip(local_.address);
+  const bool leaves_the_host = !stack_.is_own(peer.address);
+  if (!chose_local_ && leaves_the_host) error = stack_.pin({local_, peer});
+  if (error != WsaError::kOk) return error;
   if (pcb_->local_port == 0) error = wsa_error(stack_.demux().bind(*pcb_, local, local_.port));
   if (error != WsaError::kOk) return error;
   ip_addr_copy(pcb_->local_ip, local);

@@ -23,7 +23,8 @@ class TcpSocket final : public Socket {
 
   WsaError bind(Endpoint endpoint) override;
   WsaError listen(int backlog) override;
-  Socket* accept(WsaError& error) override;
+  Socket* accept(WsaError& error, bool may_wait) override;
+  WsaError listen_as_twin(const Endpoint& endpoint, int backlog) override;
   WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
   WsaError shutdown(int how) override;
@@ -77,6 +78,7 @@ class TcpSocket final : public Socket {
   void mark_urgent() noexcept;
 
   WsaError make_pcb();
+  WsaError start_listening(int backlog);
   WsaError end_error(err_t error) const noexcept;
   void apply_keep_alive() noexcept;
   void abandon(WsaError why) noexcept;

@@ -13,6 +13,7 @@
 #include "stack/demux.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
+#include "stack/sockaddr.h"
 
 namespace millrace {
 namespace {
@@ -66,7 +67,7 @@ WsaError UdpSocket::bind_implicitly() {
   return is_bound_ ? WsaError::kOk : bind({IpAddress::any(family_), 0});
 }
 
-Socket* UdpSocket::accept(WsaError& error) {
+Socket* UdpSocket::accept(WsaError& error, bool) {
   error = WsaError::kOpNotSupp;
   return nullptr;
 }

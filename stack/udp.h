@@ -17,7 +17,7 @@ class UdpSocket final : public Socket {
 
   WsaError bind(Endpoint endpoint) override;
   WsaError listen(int) override { return WsaError::kOpNotSupp; }
-  Socket* accept(WsaError& error) override;
+  Socket* accept(WsaError& error, bool may_wait) override;
   WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
   WsaError shutdown(int how) override;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A Stack's waiting: who turns it, who sleeps, and how a blocked call is woken, cancelled, or lent to
 // an APC meanwhile. See wait.h.
+#include <pthread.h>
 #include <sched.h>
 #include <time.h>
 
 #include <algorithm>
 #include <chrono>
 
+#include "stack/siblings.h"
 #include "stack/stack.h"
 
 namespace millrace {
@@ -21,21 +23,24 @@ bool Stack::wait(Waiter& waiter, uint64_t deadline_ns) noexcept {
   }
   // Somebody has to go on turning; a promoted follower that leaves passes the role on, too.
   if (leader_ == nullptr && followers_ != nullptr) followers_->wake.release();
-  const bool was_ready = waiter.is_ready;
-  waiter.is_ready = false;
-  return was_ready;
+  return waiter.is_ready.exchange(false);
 }
 
 void Stack::lead(Waiter& waiter, uint64_t deadline_ns) noexcept {
   leader_ = &waiter;
   uint64_t idle_since_ns = last_turn_ns_;
   while (!waiter.has_news() && last_turn_ns_ < deadline_ns) {
-    const bool moved = turn();
+    bool moved = turn();
     if (has_posted()) {
       show_posted();
       lock_.lock();
     } else if (lock_.is_wanted()) {
       lock_.give_way();
+    }
+    if (siblings_.stacks().size() > 1) {
+      lock_.unlock();
+      moved |= sweep();
+      lock_.lock();
     }
     if (moved) {
       idle_since_ns = last_turn_ns_;
@@ -44,6 +49,29 @@ void Stack::lead(Waiter& waiter, uint64_t deadline_ns) noexcept {
     }
   }
   leader_ = nullptr;
+}
+
+// Whoever waits here also turns those siblings that nobody else turns: what it waits for, or what
+// others wait for with nobody to lead them, may arrive there. Without any lock of ours held.
+bool Stack::sweep() noexcept {
+  bool moved = false;
+  for (Stack* const sibling : siblings_.stacks()) {
+    if (sibling != this) moved |= sibling->turn_if_neglected();
+  }
+  return moved;
+}
+
+// A Stack is its last turner's until that one has been away for a while.
+bool Stack::turn_if_neglected() noexcept {
+  constexpr uint64_t kPatienceNs = 20'000;
+  const uint64_t last_turn_ns = last_turn_ns_;
+  const bool is_mine = last_turner_.load(std::memory_order_relaxed) == pthread_self();
+  if (!is_mine && now_ns() - last_turn_ns < kPatienceNs) return false;
+  if (!lock_.try_lock()) return false;
+  ++n_guards_;
+  const bool moved = leader_ == nullptr && turn();
+  leave();
+  return moved;
 }
 
 // idle = "sleep": after spin_us without a frame, let the core go for as long as a timer allows.
@@ -63,7 +91,9 @@ void Stack::follow(Waiter& waiter, uint64_t deadline_ns) noexcept {
   waiter.is_asleep = true;
   const uint64_t now = now_ns();
   lock_.unlock();
-  if (deadline_ns == kNoDeadline) {
+  if (waiter.has_news()) {
+    // another Stack's socket told it before it was asleep
+  } else if (deadline_ns == kNoDeadline) {
     waiter.wake.acquire();
   } else {
     const auto left = std::chrono::nanoseconds(deadline_ns > now ? deadline_ns - now : 0);
@@ -129,19 +159,15 @@ bool Stack::wait_with_hook(Waiter& waiter, uint64_t deadline_ns,
 }
 
 // contract: E3
-uint32_t Stack::cancel_blocked(uint32_t thread) noexcept {
-  const auto cancel = [this](auto concerns) {
-    uint32_t n = 0;
-    for (Waiter* waiter = blocked_; waiter != nullptr; waiter = waiter->next_blocked) {
-      if (waiter->is_cancelled || !concerns(*waiter)) continue;
-      waiter->is_cancelled = true;
-      waiter->notify();
-      ++n;
-    }
-    return n;
-  };
-  const uint32_t own = cancel([thread](const Waiter& waiter) { return waiter.thread == thread; });
-  return own != 0 ? own : cancel([](const Waiter&) { return true; });
+uint32_t Stack::cancel_blocked(std::optional<uint32_t> thread) noexcept {
+  uint32_t n = 0;
+  for (Waiter* waiter = blocked_; waiter != nullptr; waiter = waiter->next_blocked) {
+    if (waiter->is_cancelled || (thread && waiter->thread != *thread)) continue;
+    waiter->is_cancelled = true;
+    waiter->notify();
+    ++n;
+  }
+  return n;
 }
 
 // ---- completions ----

@@ -3,8 +3,8 @@
 //
 // Of all threads that wait on a Stack, one leads: it turns the Stack. The others sleep until the
 // leader finds their socket changed, or until the leader leaves and one of them takes its place. A
-// Waiter lives on the stack of the blocked thread; everything but `wake` and `is_poked` is guarded by
-// the Stack's lock.
+// Waiter lives on the stack of the blocked thread. Its sockets may be of several Stacks, so what they
+// tell it is atomic; the rest is guarded by the lock of the Stack that it waits on.
 #pragma once
 
 #include <atomic>
@@ -16,9 +16,9 @@ namespace millrace {
 /// One blocked thread.
 class Waiter {
  public:
-  /// Called under the Stack's lock when something that this thread waits for may have changed.
+  /// Called under a socket's lock when something that this thread waits for may have changed.
   void notify() noexcept {
-    is_ready = true;
+    is_ready = true;  // before is_asleep is read: whoever goes to sleep looks at them the other way round
     if (is_asleep) wake.release();
   }
 
@@ -28,10 +28,12 @@ class Waiter {
     wake.release();
   }
 
-  bool has_news() const noexcept { return is_ready || is_poked.load(std::memory_order_acquire); }
+  bool has_news() const noexcept {
+    return is_ready.load(std::memory_order_acquire) || is_poked.load(std::memory_order_acquire);
+  }
 
-  bool is_ready = false;
-  bool is_asleep = false;
+  std::atomic<bool> is_ready{false};
+  std::atomic<bool> is_asleep{false};
   bool is_cancelled = false;  ///< by WSPCancelBlockingCall
   std::atomic<bool> is_poked{false};
   uint32_t thread = 0;

@@ -16,7 +16,9 @@
 #include "stack/demux.h"
 #include "stack/gate.h"
 #include "stack/lwip/lwip_hooks.h"
+#include "stack/netif.h"
 #include "stack/recovery.h"
+#include "stack/siblings.h"
 
 extern "C" {
 unsigned int millrace_tcp_wnd = 524288;
@@ -163,6 +165,14 @@ pbuf* pbuf_from(rte_mbuf* m) noexcept {
 using millrace::engine;
 using millrace::Verdict;
 
+namespace {
+// Of several Stacks' only; the mark is theirs.
+bool was_in_fragments(const pbuf& p) {
+  return (p.flags & millrace::Netif::kHadNoPorts) != 0 &&
+         engine.stack->siblings().steering() != nullptr;
+}
+}  // namespace
+
 extern "C" {
 
 u32_t sys_now(void) { return static_cast<u32_t>(engine.clock->now_ns() / 1'000'000); }
@@ -242,9 +252,13 @@ netif* millrace_route6(const ip6_addr_t*, const ip6_addr_t* destination) {
   return nullptr;
 }
 
-void millrace_tcp_segment_in(pbuf* p, netif* from) { engine.demux->tcp_in(p, from); }
+void millrace_tcp_segment_in(pbuf* p, netif* from) {
+  if (was_in_fragments(*p) && millrace::Netif::hand_over_late(p, from, true)) return;
+  engine.demux->tcp_in(p, from);
+}
 
 void millrace_udp_in(pbuf* p, netif* from) {
+  if (was_in_fragments(*p) && millrace::Netif::hand_over_late(p, from, false)) return;
   if (engine.gate->udp(*p, *from)) return engine.demux->udp_in(p, from);
   pbuf_free(p);
 }

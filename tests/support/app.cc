@@ -79,7 +79,8 @@ std::string Lent::text() const {
 
 WsaError give_back(Stack& stack, std::vector<WSABUF>& buffers) {
   const Stack::Guard guard(stack);
-  return stack.loans.give_back(buffers);
+  size_t n_taken = 0;
+  return stack.take_back(buffers, n_taken, true);
 }
 
 WsaError give_back_one(Stack& stack, WSABUF buffer) {
@@ -87,40 +88,41 @@ WsaError give_back_one(Stack& stack, WSABUF buffer) {
   return give_back(stack, one);
 }
 
-App::App(StackTest& world, Transport transport, uint8_t family) : world_(world) {
-  const Stack::Guard guard(world.stack());
-  world.stack().application.signal_event = Posted::on_event;
-  socket_ = world.stack().open(transport, family);
-  handle_ = world.stack().insert(*socket_);
+App::App(StackTest& world, Transport transport, uint8_t family, uint32_t on) : world_(world) {
+  Stack& stack = world.stack(on);
+  const Stack::Guard guard(stack);
+  stack.application.signal_event = Posted::on_event;
+  socket_ = stack.open(transport, family);
+  handle_ = stack.insert(*socket_);
   socket_->options.is_nonblocking = true;
   socket_->options.is_overlapped = true;
 }
 
 App::App(StackTest& world, Socket& accepted) : world_(world), socket_(&accepted) {
-  handle_ = world.stack().insert(accepted);
+  handle_ = accepted.stack().insert(accepted);
 }
 
 App::~App() {
   (void)close();
-  const Stack::Guard guard(world_.stack());
-  world_.stack().erase(handle_);
+  const Stack::Guard guard(socket_->stack());
+  socket_->stack().erase(handle_);
   socket_->unref();
 }
 
 WsaError App::bind(const Endpoint& endpoint) {
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   return socket_->bind(endpoint);
 }
 
 WsaError App::bind(uint16_t port) { return bind({IpAddress::any(socket_->family()), port}); }
 
 WsaError App::listen(int backlog) {
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   return socket_->listen(backlog);
 }
 
 std::unique_ptr<App> App::accept() {
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   WsaError error = WsaError::kOk;
   Socket* const accepted = socket_->accept(error);
   if (accepted != nullptr) return std::unique_ptr<App>(new App(world_, *accepted));
@@ -129,7 +131,7 @@ std::unique_ptr<App> App::accept() {
 }
 
 WsaError App::accept_error() {
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   WsaError error = WsaError::kOk;
   Socket* const accepted = socket_->accept(error);
   if (accepted == nullptr) return error;
@@ -139,35 +141,35 @@ WsaError App::accept_error() {
 }
 
 WsaError App::connect(const Endpoint& peer) {
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   return socket_->connect(peer);
 }
 
 WsaError App::shutdown(int how) {
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   return socket_->shutdown(how);
 }
 
 WsaError App::close() {
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   return socket_->close();
 }
 
 void App::apply_options() {
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   socket_->apply_options();
 }
 
 Outcome App::send(const Bytes& bytes, const std::optional<Endpoint>& to) {
   const WSABUF buffer{static_cast<ULONG>(bytes.size()),
                       const_cast<CHAR*>(reinterpret_cast<const CHAR*>(bytes.data()))};
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   return socket_->send({std::span(&buffer, 1), 0, to, {}});
 }
 
 Outcome App::send_urgent(std::string_view text) {
   const WSABUF buffer{static_cast<ULONG>(text.size()), const_cast<CHAR*>(text.data())};
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   return socket_->send({std::span(&buffer, 1), WS_MSG_OOB, std::nullopt, {}});
 }
 
@@ -181,7 +183,7 @@ Received App::receive(size_t room, uint32_t flags) {
   if (is_message) wanted = {reinterpret_cast<WS_sockaddr*>(&from), &length};
   Outcome outcome;
   {
-    const Stack::Guard guard(world_.stack());
+    const Stack::Guard guard(socket_->stack());
     outcome = socket_->receive({wsabufs, flags, wanted, {}});
   }
   buffers[0].resize(outcome.bytes);
@@ -192,7 +194,7 @@ Received App::receive(size_t room, uint32_t flags) {
 
 Outcome App::receive_into(std::vector<Bytes>& buffers, uint32_t flags) {
   const std::vector<WSABUF> wsabufs = wsabufs_of(buffers);
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   return socket_->receive({wsabufs, flags, {}, {}});
 }
 
@@ -222,7 +224,7 @@ Lent App::borrow(size_t room, uint32_t flags) {
   if (is_message) wanted = {reinterpret_cast<WS_sockaddr*>(&from), &length};
   Lent lent;
   {
-    const Stack::Guard guard(world_.stack());
+    const Stack::Guard guard(socket_->stack());
     LoanCursor to(*socket_, array);
     const Outcome outcome = socket_->receive({array, flags, wanted, {}, &to});
     lent.error = outcome.error;
@@ -240,7 +242,7 @@ Lent App::borrow(size_t room, uint32_t flags) {
 
 Posted& App::post_borrow(std::vector<WSABUF>& array, DWORD& count) {
   Posted& posted = *posted_.emplace_back(std::make_unique<Posted>(std::vector<size_t>{}));
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   LoanCursor to(*socket_, array, &count);
   finish(posted, socket_->receive({array, 0, {}, tell_of(posted), &to}));
   if (posted.started == WsaError::kOk) to.report();
@@ -254,7 +256,7 @@ Posted& App::post_receive(const std::vector<size_t>& rooms, uint32_t flags) {
   if (socket_->transport() == Transport::kUdp) {
     from = {reinterpret_cast<WS_sockaddr*>(&posted.from), &posted.from_length};
   }
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   finish(posted, socket_->receive({wsabufs, flags, from, tell_of(posted)}));
   // contract: B8, the array is the caller's again.
   std::fill(wsabufs.begin(), wsabufs.end(), WSABUF{0xffffffff, nullptr});
@@ -265,7 +267,7 @@ Posted& App::post_send(const Bytes& bytes, uint32_t flags) {
   Posted& posted = *posted_.emplace_back(std::make_unique<Posted>(std::vector<size_t>{}));
   posted.buffers = {bytes};
   std::vector<WSABUF> wsabufs = wsabufs_of(posted.buffers);
-  const Stack::Guard guard(world_.stack());
+  const Stack::Guard guard(socket_->stack());
   finish(posted, socket_->send({wsabufs, flags, std::nullopt, tell_of(posted)}));
   std::fill(wsabufs.begin(), wsabufs.end(), WSABUF{0xffffffff, nullptr});
   return posted;

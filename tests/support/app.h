@@ -75,7 +75,8 @@ WsaError give_back_one(Stack& stack, WSABUF buffer);
 
 class App {
  public:
-  App(StackTest& world, Transport transport, uint8_t family);
+  /// @param on  the index of its Stack
+  App(StackTest& world, Transport transport, uint8_t family, uint32_t on = 0);
   ~App();
   App(const App&) = delete;
   App& operator=(const App&) = delete;

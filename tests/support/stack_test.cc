@@ -5,8 +5,10 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
+#include <string>
 #include <tuple>
 
+#include "stack/engines.h"
 #include "stack/socket.h"
 
 namespace millrace::test {
@@ -44,16 +46,23 @@ StackTest::StackTest() {
 void StackTest::start() {
   stack_pool_ = std::make_unique<Pool>("stack", kMbufs, 2048, 0);
   peer_pool_ = std::make_unique<Pool>("peer", kMbufs, 2048, 0);
-  loop_ = Port::ring_loop("lo", *stack_pool_, kRingEntries);
+  const uint32_t n = config.stack.stacks;
+  siblings_ = std::make_unique<Siblings>(n);
   std::tie(stack_port_, peer_port_) =
       Port::ring_pair("wire", *stack_pool_, *peer_pool_, kRingEntries);
-  std::vector<PortQueue> queues = {{stack_port_.get(), 0, &config.ports.front()}};
+  SharedQueue* const shared = n == 1 ? nullptr : &queue_;
+  std::vector<PortQueue> queues = {{stack_port_.get(), 0, &config.ports.front(), shared}};
   if (config.ports.size() > 1) {
     std::tie(second_port_, second_peer_port_) =
         Port::ring_pair("wire2", *stack_pool_, *peer_pool_, kRingEntries);
     queues.push_back({second_port_.get(), 0, &config.ports.back()});
   }
-  stack_ = std::make_unique<Stack>(config, clock_, *stack_pool_, *loop_, queues);
+  for (uint32_t i = 0; i < n; ++i) {
+    const std::string name = "lo" + std::to_string(i);
+    loops_.push_back(Port::ring_loop(name.c_str(), *stack_pool_, kRingEntries));
+    stacks_.emplace_back(
+        make_stack({config, clock_, *stack_pool_, *loops_[i], queues, *siblings_, i}));
+  }
   peer_ = std::make_unique<Peer>(*peer_port_, *peer_pool_, stack_port_->mac());
   n_expected_completions = 0;
   n_expected_started = 0;
@@ -63,9 +72,9 @@ void StackTest::start() {
 void StackTest::run() {
   for (int i = 0; i < kMostTurns; ++i) {
     bool moved = false;
-    {
-      const Stack::Guard guard(*stack_);
-      moved = stack_->turn();
+    for (const auto& stack : stacks_) {
+      const Stack::Guard guard(*stack);
+      moved |= stack->spin();
     }
     moved |= peer_->take(now_ms()) != 0;
     if (!moved) return;
@@ -83,37 +92,51 @@ void StackTest::advance(uint64_t ms) {
 }
 
 void StackTest::stop() {
-  if (stack_ == nullptr) return;
+  if (stacks_.empty()) return;
   run();
-  EXPECT_EQ(stack_->n_sockets(), 0u) << "a socket outlived its last user";
-  EXPECT_EQ(counters().requests_started, n_expected_started);
-  EXPECT_EQ(counters().completions, n_expected_completions);
+  for (const auto& stack : stacks_) {
+    EXPECT_EQ(stack->n_sockets(), 0u) << "a socket outlived its last user";
+  }
+  EXPECT_EQ(all_counters().requests_started, n_expected_started);
+  EXPECT_EQ(all_counters().completions, n_expected_completions);
   expect_every_frame_counted();
-  stack_.reset();
+  stacks_.clear();
   peer_.reset();
   stack_port_.reset();
   second_port_.reset();
   second_peer_port_.reset();
   peer_port_.reset();
-  loop_.reset();
+  loops_.clear();
+  siblings_.reset();
   EXPECT_EQ(stack_pool_->in_use(), 0u) << "mbufs of the Stack's pool were not given back";
   EXPECT_EQ(peer_pool_->in_use(), 0u) << "received mbufs were not given back";
   stack_pool_.reset();
   peer_pool_.reset();
 }
 
+Counters StackTest::all_counters() const {
+  Counters all;
+  for (const auto& stack : stacks_) all += stack->counters;
+  return all;
+}
+
 void StackTest::expect_every_frame_counted() {
-  const Counters& c = counters();
+  const Counters c = all_counters();
   const PortCounters wire = stack_port_->total();
   const PortCounters second = second_port_ != nullptr ? second_port_->total() : PortCounters{};
-  const PortCounters loop = loop_->total();
+  uint64_t loop_rx = 0, loop_tx = 0;
+  for (const auto& loop : loops_) {
+    loop_rx += loop->total().rx_pkts;
+    loop_tx += loop->total().tx_pkts + dropped(loop->total());
+  }
   EXPECT_EQ(wire.rx_pkts, peer_->n_sent()) << "frames lost between peer and Stack";
+  EXPECT_EQ(c.rx_handed_over, c.rx_taken_over) << "a frame was lost between two Stacks";
+  if (stacks_.size() > 1) return;  // copies for all, and loops that hand over, are in more than one
   EXPECT_EQ(c.rx_pkts + c.rx_short + c.rx_other_host + c.rx_unknown_type + c.rx_bad_checksum +
                 c.rx_martian + c.rx_source_route + c.rx_unasked_arp,
-            wire.rx_pkts + loop.rx_pkts)
+            wire.rx_pkts + loop_rx)
       << "a received frame is in no counter";
-  EXPECT_EQ(c.tx_pkts, wire.tx_pkts + dropped(wire) + loop.tx_pkts + dropped(loop) +
-                           second.tx_pkts + dropped(second))
+  EXPECT_EQ(c.tx_pkts, wire.tx_pkts + dropped(wire) + loop_tx + second.tx_pkts + dropped(second))
       << "a sent frame is in no counter";
 }
 

@@ -11,12 +11,14 @@
 #include <memory>
 #include <optional>
 #include <ostream>
+#include <vector>
 
 #include "dpdk_io/clock.h"
 #include "dpdk_io/mbuf.h"
 #include "dpdk_io/pool.h"
 #include "dpdk_io/port.h"
 #include "stack/config.h"
+#include "stack/siblings.h"
 #include "stack/stack.h"
 #include "tests/support/peer.h"
 
@@ -34,9 +36,12 @@ testing::AssertionResult same(const Bytes& got, const Bytes& expected);
 
 class StackTest : public testing::Test {
  public:
-  Stack& stack() { return *stack_; }
+  /// config.stack.stacks of them share the port's one queue.
+  Stack& stack(uint32_t index = 0) { return *stacks_[index]; }
   Peer& peer() { return *peer_; }
-  const Counters& counters() const { return stack_->counters; }
+  const Counters& counters(uint32_t index = 0) const { return stacks_[index]->counters; }
+  /// The sums over all Stacks.
+  Counters all_counters() const;
   uint64_t now_ms() const { return clock_.now_ns() / 1'000'000; }
 
   /// Turns and takes frames off the wire until nothing moves any more. Time stands still.
@@ -72,9 +77,12 @@ class StackTest : public testing::Test {
 
   ManualClock clock_;
   std::unique_ptr<Pool> stack_pool_, peer_pool_;
-  std::unique_ptr<Port> loop_, stack_port_, peer_port_;
+  std::unique_ptr<Siblings> siblings_;
+  std::vector<std::unique_ptr<Port>> loops_;
+  std::unique_ptr<Port> stack_port_, peer_port_;
   std::unique_ptr<Port> second_port_, second_peer_port_;  // if config has two; nobody answers
-  std::unique_ptr<Stack> stack_;
+  SharedQueue queue_;
+  std::vector<std::unique_ptr<Stack>> stacks_;
   std::unique_ptr<Peer> peer_;
 };
 
