@@ -54,7 +54,6 @@ struct Steering::Frame {
   bool is_loop;
 
   Verdict stays() const { return {here}; }
-  Verdict stays_without_ports() const { return {here, 0, true}; }
 };
 
 size_t Steering::Hash::operator()(const FourTuple& tuple) const noexcept {
@@ -142,6 +141,13 @@ Steering::Verdict Steering::owner_of_flow(const Frame& frame, const FourTuple& t
   return owner_of_tcp(tuple);
 }
 
+// What a NIC does with fragments, too; ports of 0 add nothing to the hash. From ourselves they are
+// received by nobody else.
+Steering::Verdict Steering::owner_without_ports(const Frame& frame,
+                                                const FourTuple& tuple) const noexcept {
+  return {frame.is_loop ? frame.here : hashed_owner(tuple), 0, true};
+}
+
 // What we sent and somebody complains about: its source is ours.
 Steering::Verdict Steering::owner_of_quoted(const Frame& frame, size_t at) const noexcept {
   const auto quoted = frame.bytes.subspan(std::min(at, frame.bytes.size()));
@@ -163,7 +169,9 @@ Steering::Verdict Steering::owner_of_ip4(const Frame& frame) const noexcept {
   const auto bytes = frame.bytes;
   if (bytes.size() < kIp4Bytes) return frame.stays();
   constexpr uint16_t kMoreAndOffset = 0x3fff;
-  if ((word_at(bytes, 6) & kMoreAndOffset) != 0) return frame.stays_without_ports();
+  if ((word_at(bytes, 6) & kMoreAndOffset) != 0) {
+    return owner_without_ports(frame, {{address_at(bytes, 16, 4), 0}, {address_at(bytes, 12, 4), 0}});
+  }
   const size_t header = size_t{bytes[0] & 0x0fu} * 4;
   const uint8_t protocol = bytes[9];
   if (protocol == kIgmp) return all();
@@ -191,7 +199,9 @@ Steering::Verdict Steering::owner_of_ip6(const Frame& frame) const noexcept {
     if (type < 128) return owner_of_quoted(frame, kIp6Bytes + kIcmpBytes);
     return is_news ? all() : frame.stays();
   }
-  if (next != kTcp && next != kUdp) return frame.stays_without_ports();
+  if (next != kTcp && next != kUdp) {
+    return owner_without_ports(frame, {{address_at(bytes, 24, 6), 0}, {address_at(bytes, 8, 6), 0}});
+  }
   return owner_of_flow(frame,
                        {{address_at(bytes, 24, 6), word_at(bytes, kIp6Bytes + 2)},
                         {address_at(bytes, 8, 6), word_at(bytes, kIp6Bytes)}},

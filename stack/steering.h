@@ -7,7 +7,9 @@
 //   UDP    the Stack of the socket that has the local port
 //   ICMP   an error: where what it quotes belongs
 //   ARP replies, neighbor and router advertisements, group membership: a copy for every Stack
-//   all else, and fragments, which have no ports: where they arrived
+//   fragments, which have no ports: by the hash of their addresses alone, until one Stack has put
+//          them together and asks again
+//   all else: where it arrived
 //
 // Invariant: what owner_of() says of a frame does not depend on the queue that it arrived on, but
 // for what is "where they arrived". Used by all Stacks at once, without their locks.
@@ -96,6 +98,7 @@ class Steering {
   Verdict owner_of_ip6(const Frame& frame) const noexcept;
   Verdict owner_of_flow(const Frame& frame, const FourTuple& tuple, uint8_t protocol) const noexcept;
   Verdict owner_of_quoted(const Frame& frame, size_t at) const noexcept;
+  Verdict owner_without_ports(const Frame& frame, const FourTuple& tuple) const noexcept;
   Verdict all() const noexcept { return {kSeveral, static_cast<uint32_t>((uint64_t{1} << n_stacks_) - 1)}; }
 
   const uint32_t n_stacks_;

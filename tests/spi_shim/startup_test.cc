@@ -105,13 +105,15 @@ TEST(Spi_Startup, AFailedStartupDoesNotCount) {
 TEST(Spi_Startup, ABadConfigurationIsNotReadyAndCanBeMended) {
   WSPDATA data{};
   WSPPROC_TABLE table{};
+  const char* const before = std::getenv("MILLRACE_CONFIG");
+  const std::string right = before == nullptr ? "" : before;  // empty: the embedded loopback
   setenv("MILLRACE_CONFIG", "/nonexistent/millrace.toml", 1);
   testing::internal::CaptureStderr();
   EXPECT_EQ(start_up(MAKEWORD(2, 2), &data, &table), WSASYSNOTREADY);
   const std::string log = testing::internal::GetCapturedStderr();
   EXPECT_NE(log.find("/nonexistent/millrace.toml"), std::string::npos) << log;
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
-  unsetenv("MILLRACE_CONFIG");
+  setenv("MILLRACE_CONFIG", right.c_str(), 1);
   ASSERT_EQ(start_up(MAKEWORD(2, 2), &data, &table), 0);
   EXPECT_EQ(clean_up(table), 0);
 }

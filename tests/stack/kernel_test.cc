@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The Linux kernel as the peer, through the SPI: an independent TCP that does what ours only
-// expects. One binary, one kind of port per run: kernel_test af_packet | af_xdp. Exits with 77
+// expects. One binary, one kind of port and number of Stacks per run: kernel_test af_xdp 2. Exits with 77
 // where that cannot be had.
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,6 +24,7 @@ KernelHost* kernel = nullptr;
 /// rte_eth_af_packet.c), and cuts off what is longer than one of its frames.
 bool cuts_long_datagrams = false;
 constexpr size_t kLongestFrame = 1900;
+constexpr int kMostStacks = 4;  // of a run
 
 constexpr size_t kMegabyte = size_t{1} << 20;
 
@@ -224,6 +225,13 @@ TEST_P(Kernel, ALinkThatStaysDownIsWsaenetdown) {  // contract: E1
     (void)ws().recv(udp);
     return ws().error == WSAEWOULDBLOCK;
   }));
+  // Each Stack looks at the link by itself.
+  for (int n_up = 0; n_up < kMostStacks;) {
+    const SOCKET probe = ws().stream(family());
+    (void)ws().connect(probe, Address::of(kernel_address(), 9));
+    n_up = ws().error == WSAENETDOWN || ws().error == WSAENETUNREACH ? 0 : n_up + 1;
+    EXPECT_EQ(ws().close(probe), 0);
+  }
   auto again = connect_to_kernel();
   exchange(again.first, again.second, 1000);
 }
@@ -383,8 +391,11 @@ TEST_P(Kernel, SmallPiecesBothWaysAtOnce) {
   EXPECT_TRUE(sent.get());
 }
 
-int run(const std::string& device) {
+/// @param words  the driver and its arguments: "af_packet,qpairs=2"
+int run(const std::string& words, const std::string& n_stacks) {
   std::string why_not;
+  const std::string device = words.substr(0, words.find(','));
+  const std::string arguments = words.substr(device.size());
   if (device == "af_xdp" && socket(AF_XDP, SOCK_RAW, 0) < 0) {
     std::printf("SKIPPED: the kernel has no AF_XDP\n");
     return 77;
@@ -400,7 +411,8 @@ int run(const std::string& device) {
                     ("millrace_kernel_test_" + std::to_string(getpid()) + ".toml");
   std::ofstream(path) << "[eal]\nargs = [\"--no-huge\", \"-m\", \"256\", \"--no-pci\", "
                          "\"--no-shconf\", \"--no-telemetry\", \"--vdev=net_"
-                      << device << "0,iface=d0\"]\n[[port]]\ndevice = \"net_" << device
+                      << device << "0,iface=d0" << arguments << "\"]\n[stack]\nstacks = " << n_stacks
+                      << "\nplacement = \"turns\"\n[[port]]\ndevice = \"net_" << device
                       << "0\"\naddresses = [\"" << kStackAddress4 << "/24\", \"" << kStackAddress6
                       << "/64\"]\nlink_down_ms = 1000\n";
   setenv("MILLRACE_CONFIG", path.c_str(), 1);
@@ -418,9 +430,9 @@ const char* __lsan_default_suppressions() { return "leak:xsk_umem__create"; }
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s af_packet|af_xdp [gtest flags]\n", argv[0]);
+  if (argc != 2 && argc != 3) {
+    std::fprintf(stderr, "usage: %s af_packet|af_xdp [Stacks] [gtest flags]\n", argv[0]);
     return 2;
   }
-  return millrace::test::run(argv[1]);
+  return millrace::test::run(argv[1], argc == 3 ? argv[2] : "1");
 }

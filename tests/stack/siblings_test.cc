@@ -101,6 +101,22 @@ TEST_P(Siblings_Test, ADatagramInFragmentsReachesItsSocketOnEachStack) {
   }
 }
 
+// Two Stacks that take turns at one queue must not each keep half of a datagram.
+TEST_P(Siblings_Test, FragmentsThatDifferentStacksReceiveComeTogether) {
+  const auto app = bound(2, Transport::kUdp);
+  const Bytes payload(4000, 'x');
+  uint32_t receiver = 0;
+  for (const Frame& fragment :
+       fragments_of(udp_frame(family(), kPeerPort, kStackPort, payload), 1000)) {
+    peer().send(fragment);
+    Stack& next = stack(receiver++ % kStacks);
+    const Stack::Guard guard(next);
+    (void)next.spin();
+  }
+  run();
+  EXPECT_EQ(app->receive().bytes.size(), payload.size());
+}
+
 TEST_P(Siblings_Test, TheSocketWithTheAddressIsPreferredToTheWildcard) {
   const auto wildcard = std::make_unique<App>(*this, Transport::kUdp, family(), 0);
   ASSERT_EQ(wildcard->bind(kStackPort), WsaError::kOk);
