@@ -25,6 +25,9 @@ class StackLock {
   /// Whether another thread waits for the lock; a hint, true or false may be stale.
   bool is_wanted() const noexcept { return n_waiting_.load(std::memory_order_relaxed) != 0; }
 
+  /// How often somebody found it taken. Call with the lock held.
+  uint64_t n_waits() const noexcept { return n_waits_; }
+
   /// Leaves the lock to whoever waits, and takes it back. Call with the lock held.
   void give_way() noexcept {
     unlock();
@@ -50,10 +53,12 @@ class StackLock {
       pause(i);
     }
     n_waiting_.fetch_sub(1, std::memory_order_relaxed);
+    ++n_waits_;
   }
 
   std::atomic<bool> held_{false};
   std::atomic<uint32_t> n_waiting_{0};
+  uint64_t n_waits_ = 0;
 };
 
 }  // namespace millrace

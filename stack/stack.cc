@@ -172,6 +172,7 @@ void Stack::flush() noexcept {
 
 void Stack::run_timers(uint64_t now) noexcept {
   count_mbufs();
+  counters.lock_waits = lock_.n_waits();
   Recovery::on_timer(now);  // before tcp_slowtmr(), whose own retransmission it holds back
   demux_->fast_tick();
   for (int i = 0; i < kMostCatchUp && now >= next_slow_ns_; ++i) {
