@@ -17,16 +17,35 @@ class Tcp_Timestamps : public RecoveryTest {
     establish();
   }
   /// A connection that has agreed on timestamps, the peer's clock at 1000.
-  void agree() {
+  void agree(uint16_t window = 0xffff) {
     app.reset();
     run();
     peer().forget();
     flow = std::make_unique<Flow>(*this, family(), 40001, 80);
     flow->clock = 1000;
+    flow->window = window;
     flow->connect();
     run();
     app = listener->accept();
     ASSERT_NE(app, nullptr);
+  }
+  /// A path has become so slow that a segment is sent again, twice, before its acknowledgement.
+  /// @return whether the next one is sent again as well
+  bool sends_again_after_a_slow_one() {
+    write(1);
+    EXPECT_EQ(numbers().size(), 1u);
+    const auto stamp = flow->their_timestamps;
+    advance(600);
+    EXPECT_GE(numbers().size(), 1u);
+    if (stamp) flow->echo = stamp->first;
+    acknowledge(1);
+    flow->echo.reset();
+    write(1);
+    EXPECT_EQ(numbers().size(), 1u);
+    advance(350);
+    const bool again = !numbers().empty();
+    acknowledge(2);
+    return again;
   }
   /// The Stack connects to us. @return its SYN
   Segment connects() {
@@ -105,8 +124,7 @@ TEST_P(Tcp_Timestamps, WindowScalingIsASettingToo) {
     app = listener->accept();
     ASSERT_EQ(app->send(pattern(1000)).bytes, 1000u);
     const auto segment = flow->next();
-    ASSERT_TRUE(segment);
-    EXPECT_EQ(segment->payload.size(), is_on ? 1000u : 100u) << "100 << 7, or 100";
+    EXPECT_EQ(segment.has_value(), is_on) << "the window is 100 << 7, or 100";
     flow->send(tcp().rst());
     run();
     EXPECT_EQ(connects().window_scale.has_value(), is_on);
@@ -119,7 +137,7 @@ TEST_P(Tcp_Timestamps, TheyTakeTheirRoomFromTheSegment) {
   ASSERT_EQ(app->send(pattern(3000)).bytes, 3000u);
   const auto segment = flow->next();
   ASSERT_TRUE(segment);
-  EXPECT_EQ(segment->payload.size(), 1460u - 12u);
+  EXPECT_EQ(segment->payload.size(), (family() == 4 ? 1460u : 1440u) - 12u);
   flow->collect(3000 - segment->payload.size());
 }
 
@@ -144,16 +162,12 @@ TEST_P(Tcp_Timestamps, AStrayOfThePastIsDroppedAndAnswered) {  // PAWS
 
 TEST_P(Tcp_Timestamps, TheyWrapAround) {
   agree();
-  flow->clock = 0x7ffffff0;
-  flow->send(tcp().ack().data("a"));
-  run();
-  flow->clock = 0xfffffff0;
-  flow->send(tcp().ack().data("b"));
-  run();
-  flow->clock = 5;
-  flow->send(tcp().ack().data("c"));
-  run();
-  EXPECT_EQ(app->text(), "abc");
+  for (const uint32_t clock : {0x7fffffffu, 0xfffffff0u, 5u}) {
+    flow->clock = clock;
+    flow->send(tcp().ack().data("x"));
+    advance(20);  // the acknowledgement tells which one is kept
+  }
+  EXPECT_EQ(app->text(), "xxx");
   EXPECT_EQ(counters().rx_old_timestamp, 0u);
 }
 
@@ -199,45 +213,35 @@ TEST_P(Tcp_Timestamps, KeepAliveHasThem) {
 }
 
 TEST_P(Tcp_Timestamps, AProbeOfAClosedWindowHasThemAndTheFirstByte) {
-  agree();
-  flow->window = 0;
-  flow->send(tcp().ack().data("shut"));
-  run();
+  agree(0);
   ASSERT_EQ(app->send("xyz").bytes, 3u);
-  while (flow->next()) {
-  }
-  advance(5000);
+  flow->expect_nothing();
+  advance(3000);
   const auto probe = flow->next();
   ASSERT_TRUE(probe);
   EXPECT_EQ(probe->payload, bytes_of("x"));
   EXPECT_EQ(probe->seq, 1u);
   EXPECT_TRUE(flow->their_timestamps);
+  peer().forget();
   flow->window = 1000;
-  flow->send(tcp().ack());
-  advance(100);
-  EXPECT_EQ(flow->collect(2), bytes_of("yz"));
-  EXPECT_EQ(app->text(), "shut");
+  flow->send(tcp().ack(1));
+  advance(3000);
+  const auto segment = flow->next();
+  ASSERT_TRUE(segment);
+  EXPECT_EQ(segment->seq, 1u);
+  EXPECT_EQ(segment->payload, bytes_of("xyz"));
+  flow->send(tcp().ack(4));
+  run();
 }
 
 TEST_P(Tcp_Timestamps, AnEchoMeasuresWhatWasSentAgain) {
-  for (const bool with_timestamps : {false, true}) {
-    begin(true, with_timestamps);
-    const size_t first = written_ / kMss;
-    write(1);
-    ASSERT_EQ(numbers().size(), 1u);
-    const auto stamp = flow->their_timestamps;
-    advance(600);  // the path has become slow: it is sent again, twice
-    EXPECT_GE(numbers().size(), 1u);
-    if (stamp) flow->echo = stamp->first;
-    acknowledge(static_cast<uint32_t>(first) + 1);
-    flow->echo.reset();
-    write(1);
-    (void)numbers();
-    advance(550);
-    EXPECT_EQ(numbers().empty(), with_timestamps) << "Karn: without an echo nothing is learnt";
-    acknowledge(static_cast<uint32_t>(first) + 2);
-    written_ = 0;
-  }
+  begin(true, true);
+  EXPECT_FALSE(sends_again_after_a_slow_one());
+}
+
+TEST_P(Tcp_Timestamps, WithoutAnEchoNothingIsLearntOfIt) {  // Karn
+  begin(true, false);
+  EXPECT_TRUE(sends_again_after_a_slow_one());
 }
 
 TEST_P(Tcp_Timestamps, ATimeoutIsTakenBackByTheEchoOfWhatCameBeforeIt) {  // RFC 3522
@@ -246,8 +250,8 @@ TEST_P(Tcp_Timestamps, ATimeoutIsTakenBackByTheEchoOfWhatCameBeforeIt) {  // RFC
   ASSERT_EQ(numbers().size(), 10u);
   const auto stamp = flow->their_timestamps;
   ASSERT_TRUE(stamp);
-  advance(300);  // late, not lost
-  ASSERT_GE(numbers().size(), 1u);
+  advance(400);  // late, not lost
+  ASSERT_EQ(numbers(), (std::vector<uint32_t>{9, 0})) << "the probe, and the timeout";
   const uint64_t undone = counters().tcp_undone;
   flow->echo = stamp->first;
   acknowledge(1);
@@ -260,8 +264,8 @@ TEST_P(Tcp_Timestamps, TheEchoOfTheRetransmissionTakesNothingBack) {
   begin(true, true);
   write(10);
   ASSERT_EQ(numbers().size(), 10u);
-  advance(300);
-  ASSERT_GE(numbers().size(), 1u);
+  advance(400);
+  ASSERT_EQ(numbers(), (std::vector<uint32_t>{9, 0}));
   acknowledge(1);
   EXPECT_EQ(counters().tcp_undone, 0u);
   EXPECT_FALSE(numbers().empty());
