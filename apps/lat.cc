@@ -57,6 +57,8 @@ void add_common(CLI::App& app, CommandLine& line) {
   app.add_flag("--nonblocking,--spin", options.is_nonblocking,
                "receive on nonblocking sockets, spinning, instead of in blocking calls");
   app.add_flag("--kernel", options.is_kernel, "use the kernel's sockets instead of millrace's");
+  app.add_option("--congestion", options.congestion,
+                 "the kernel's congestion control, such as cubic");
 }
 
 void add_client(CLI::App& app, CommandLine& line) {
@@ -121,8 +123,9 @@ void serve(Transport& transport, const Options& options) {
 /// @return the exit code
 int run(const CLI::App& app, const Options& options) {
   catch_signals();
-  const auto transport = options.is_kernel ? make_kernel_transport(options.is_nonblocking)
-                                           : make_spi_transport(options.is_nonblocking);
+  const auto transport = options.is_kernel
+                             ? make_kernel_transport(options.is_nonblocking, options.congestion)
+                             : make_spi_transport(options.is_nonblocking);
   if (app.got_subcommand("server")) {
     serve(*transport, options);
     return EXIT_SUCCESS;

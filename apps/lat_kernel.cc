@@ -54,7 +54,8 @@ size_t outcome_of(const char* call, ssize_t result) {
 
 class KernelTransport final : public Transport {
  public:
-  explicit KernelTransport(bool is_nonblocking) : is_nonblocking_(is_nonblocking) {}
+  KernelTransport(bool is_nonblocking, std::string congestion)
+      : is_nonblocking_(is_nonblocking), congestion_(std::move(congestion)) {}
 
   Handle listen(const Peer& local) override {
     const int fd = open(SOCK_STREAM, &local);
@@ -136,9 +137,14 @@ class KernelTransport final : public Transport {
   }
 
  private:
-  static int open(int type, const Peer* local) {
+  int open(int type, const Peer* local) const {
     const int fd = ::socket(AF_INET, type | SOCK_CLOEXEC, 0);
     if (fd < 0) fail("socket");
+    if (type == SOCK_STREAM && !congestion_.empty() &&
+        ::setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion_.data(),
+                     static_cast<socklen_t>(congestion_.size())) != 0) {
+      fail("TCP_CONGESTION");
+    }
     if (local == nullptr) return fd;
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     const sockaddr_in name = sockaddr_of(*local);
@@ -165,12 +171,14 @@ class KernelTransport final : public Transport {
 
   std::vector<pollfd> polls_;
   bool is_nonblocking_;
+  std::string congestion_;
 };
 
 }  // namespace
 
-std::unique_ptr<Transport> make_kernel_transport(bool is_nonblocking) {
-  return std::make_unique<KernelTransport>(is_nonblocking);
+std::unique_ptr<Transport> make_kernel_transport(bool is_nonblocking,
+                                                 const std::string& congestion) {
+  return std::make_unique<KernelTransport>(is_nonblocking, congestion);
 }
 
 }  // namespace millrace::lat

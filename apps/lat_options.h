@@ -23,6 +23,7 @@ struct Options {
   bool serves_itself = false;  ///< a server in this process, too
   bool server_sends = false;
   bool verifies = false;
+  std::string congestion;  ///< of the kernel's streams; empty: the machine's default
   std::string json_path;
   std::string hgrm_path;
 };

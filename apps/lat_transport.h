@@ -67,7 +67,9 @@ class Transport {
 /// millrace, through the SPI. @throws std::runtime_error when WSPStartup fails (it says why itself)
 std::unique_ptr<Transport> make_spi_transport(bool is_nonblocking);
 
-/// The Linux kernel's sockets; nonblocking: spins on receives.
-std::unique_ptr<Transport> make_kernel_transport(bool is_nonblocking);
+/// The Linux kernel's sockets; nonblocking: spins on receives. @param congestion  of streams, as in
+/// TCP_CONGESTION; empty: the machine's default
+std::unique_ptr<Transport> make_kernel_transport(bool is_nonblocking,
+                                                 const std::string& congestion);
 
 }  // namespace millrace::lat

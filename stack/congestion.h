@@ -25,6 +25,8 @@ class Congestion {
   };
 
   void begin(CongestionControl kind, uint32_t mss) noexcept;
+  /// The path carries shorter segments from now on, or longer ones again.
+  void set_mss(uint32_t mss) noexcept { mss_ = mss; }
   uint32_t cwnd() const noexcept { return cwnd_; }
   uint32_t ssthresh() const noexcept { return ssthresh_; }
   bool is_in_slow_start() const noexcept { return cwnd_ < ssthresh_; }

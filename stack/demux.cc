@@ -78,6 +78,14 @@ Demux::Bucket& Demux::bucket_of(const tcp_pcb& pcb) const noexcept {
   return bucket_of(pcb.local_ip, pcb.local_port, pcb.remote_ip, pcb.remote_port);
 }
 
+tcp_pcb* Demux::find(const ip_addr_t& local, uint16_t local_port, const ip_addr_t& peer,
+                     uint16_t peer_port) const noexcept {
+  assert(scope_ == nullptr);
+  tcp_pcb* pcb = bucket_of(local, local_port, peer, peer_port).active;
+  while (pcb != nullptr && !is_this(*pcb, local, local_port, peer, peer_port)) pcb = pcb->next;
+  return pcb;
+}
+
 bool Demux::has(const ip_addr_t& local, uint16_t local_port, const ip_addr_t& peer,
                 uint16_t peer_port) const noexcept {
   assert(scope_ == nullptr);
@@ -158,7 +166,7 @@ void Demux::shut_send(tcp_pcb& pcb) noexcept {
 
 // These two touch no list, only what timers look at.
 void Demux::output(tcp_pcb& pcb) noexcept {
-  (void)tcp_output(&pcb);
+  (void)Recovery::output(pcb);
   rearm(pcb);
 }
 

@@ -74,6 +74,11 @@ class Demux {
   void make_room(const tcp_pcb_listen& listener) noexcept;
   /// Something that timers look at has changed.
   void rearm(const tcp_pcb& pcb) noexcept;
+  /// The connection of this 4-tuple. @return null: there is none
+  tcp_pcb* find(const ip_addr_t& local, uint16_t local_port, const ip_addr_t& peer,
+                uint16_t peer_port) const noexcept;
+  /// How long ago the peer's last segment came.
+  uint64_t silent_ms(const tcp_pcb& pcb) const noexcept;
   /// True if this 4-tuple has a pcb, in TIME_WAIT or alive.
   bool has(const ip_addr_t& local, uint16_t local_port, const ip_addr_t& peer,
            uint16_t peer_port) const noexcept;

@@ -70,6 +70,10 @@ void Demux::restart_keep_alive(tcp_pcb& pcb) noexcept {
   rearm(pcb);
 }
 
+uint64_t Demux::silent_ms(const tcp_pcb& pcb) const noexcept {
+  return uint64_t{tick_ - pcb.tmr} * TCP_SLOW_INTERVAL;
+}
+
 void Demux::look_at(Bucket& bucket, uint32_t tick) noexcept {
   const uint32_t last = tick_ + kWheelSlots - 1;
   if (is_earlier(last, tick)) tick = last;

@@ -15,6 +15,7 @@
 #include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
+#include "stack/path_mtu.h"
 
 namespace millrace {
 namespace {
@@ -32,25 +33,25 @@ uint16_t word_at(Bytes bytes, size_t at) {
   return static_cast<uint16_t>(bytes[at] << 8 | bytes[at + 1]);
 }
 
-// RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1. Code 4, "fragmentation needed", says nothing about
-// the peer.
+// RFC 792, RFC 1122 3.2.2.1, RFC 1812 5.2.7.1, RFC 1191 4.
 std::optional<IcmpReason> reason4(uint8_t type, uint8_t code) {
   using enum IcmpReason;
   constexpr std::optional<IcmpReason> kByCode[] = {
       kNetUnreachable,  kHostUnreachable, kProtocolUnreachable, kPortUnreachable,
-      std::nullopt,     kHostUnreachable, kNetUnreachable,      kHostUnreachable,
+      kPacketTooBig,    kHostUnreachable, kNetUnreachable,      kHostUnreachable,
       kHostUnreachable, kNetUnreachable,  kHostUnreachable,     kNetUnreachable,
       kHostUnreachable, kHostUnreachable, kHostUnreachable,     kHostUnreachable};
   if (type == ICMP_TE) return code == 0 ? std::optional(kTimeExceeded) : std::nullopt;
   return code < std::size(kByCode) ? kByCode[code] : std::nullopt;
 }
 
-// RFC 4443 3.1 and 3.3.
+// RFC 4443 3.1 to 3.3.
 std::optional<IcmpReason> reason6(uint8_t type, uint8_t code) {
   using enum IcmpReason;
   constexpr std::optional<IcmpReason> kByCode[] = {
       kNetUnreachable,  kHostUnreachable, kHostUnreachable, kHostUnreachable,
       kPortUnreachable, kHostUnreachable, kNetUnreachable};
+  if (type == ICMP6_TYPE_PTB) return kPacketTooBig;
   if (type == ICMP6_TYPE_TE) return code == 0 ? std::optional(kTimeExceeded) : std::nullopt;
   return code < std::size(kByCode) ? kByCode[code] : std::nullopt;
 }
@@ -73,7 +74,8 @@ bool read_quotation4(Bytes quoted, IcmpError& error) {
   if (quoted.size() < IP_HLEN || quoted[0] >> 4 != 4) return false;
   const size_t header = size_t{quoted[0] & 0x0fu} * 4;
   if (header < IP_HLEN || quoted.size() < header + kUpperBytes) return false;
-  if (word_at(quoted, 2) < header + kUpperBytes) return false;
+  error.quoted_bytes = word_at(quoted, 2);
+  if (error.quoted_bytes < header + kUpperBytes) return false;
   if ((word_at(quoted, 6) & kOffsetMask) != 0) return false;  // a later fragment has no ports
   error.local.address = error.remote.address = IpAddress::any(4);
   std::copy_n(&quoted[12], 4, error.local.address.bytes.begin());
@@ -127,23 +129,35 @@ std::optional<IcmpError> read_error(pbuf* p, netif* in, bool is_6) {
   if (!reason) return std::nullopt;
   IcmpError error;
   error.reason = *reason;
+  error.mtu = word_at(head, 6);
+  if (is_6) error.mtu |= uint32_t{word_at(head, 4)} << 16;
   const Bytes quoted(head.data() + kIcmpBytes, n - kIcmpBytes);
   const bool is_ours = is_6 ? read_quotation6(quoted, in, error) : read_quotation4(quoted, error);
   return is_ours ? std::optional(error) : std::nullopt;
 }
 
+/// Brings it to whom it is about. IPv4 datagrams may be fragmented on their way, so nobody need say
+/// that they cannot; IPv6 knows no link with less than 1280 bytes (RFC 8201 4).
+bool is_somebodys(const IcmpError& error) {
+  if (error.reason != IcmpReason::kPacketTooBig) return engine.stack->on_icmp_error(error);
+  if (error.transport == Transport::kTcp) return on_packet_too_big(error);
+  return error.local.address.family == 6 && error.mtu >= kLeastMtu6 &&
+         engine.stack->on_icmp_error(error);
+}
+
 /// @owner  takes p
 void handle_error(pbuf* p, netif* in, bool is_6) {
   const auto error = read_error(p, in, is_6);
-  pbuf_free(p);
   Counters& counters = *engine.counters;
-  if (!error) {
-    ++counters.icmp_errors_bad;
-  } else if (engine.stack->on_icmp_error(*error)) {
-    ++counters.icmp_errors;
-  } else {
-    ++counters.icmp_errors_ignored;
+  const bool is_heeded = error && is_somebodys(*error);
+  ++(!error      ? counters.icmp_errors_bad
+     : is_heeded ? counters.icmp_errors
+                 : counters.icmp_errors_ignored);
+  if (is_heeded && error->reason == IcmpReason::kPacketTooBig &&
+      error->transport == Transport::kUdp) {
+    return icmp6_input(p, in);  // lwIP cuts datagrams, and knows the path's MTU from here
   }
+  pbuf_free(p);
 }
 
 /// A neighbor advertisement's target is one whom we asked about; a short one is lwIP's to drop.
@@ -166,7 +180,8 @@ void millrace_icmp4_in(pbuf* p, netif* in) {
 
 void millrace_icmp6_in(pbuf* p, netif* in) {
   const uint8_t type = pbuf_get_at(p, 0);
-  if (type == ICMP6_TYPE_DUR || type == ICMP6_TYPE_TE) return millrace::handle_error(p, in, true);
+  const bool is_error = type == ICMP6_TYPE_DUR || type == ICMP6_TYPE_TE || type == ICMP6_TYPE_PTB;
+  if (is_error) return millrace::handle_error(p, in, true);
   if (type == ICMP6_TYPE_NA && !millrace::is_asked_for(p)) {
     pbuf_free(p);
     return;

@@ -28,6 +28,7 @@ enum class IcmpReason : uint8_t {
   kHostUnreachable,
   kProtocolUnreachable,
   kPortUnreachable,
+  kPacketTooBig,
   kTimeExceeded,  ///< in transit; not of a reassembly, which is an ordinary loss
 };
 
@@ -37,6 +38,8 @@ struct IcmpError {
   Endpoint local;         ///< where the packet came from: us
   Endpoint remote;        ///< where it was to go
   uint32_t sequence = 0;  ///< TCP: its number, as it stood in the header
+  uint32_t mtu = 0;       ///< kPacketTooBig: bytes that the next link carries; 0: it does not say
+  uint16_t quoted_bytes = 0;  ///< IPv4: length of the packet
 };
 
 }  // namespace millrace

@@ -22,6 +22,7 @@
 #include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
+#include "stack/path_mtu.h"
 #include "stack/siblings.h"
 #include "stack/tx_checksum.h"
 
@@ -304,9 +305,13 @@ void Netif::note_question(const pbuf& frame) noexcept {
 
 err_t Netif::on_output(netif* n, pbuf* p) {
   auto& self = *static_cast<Netif*>(n->state);
+  if (!self.is_loop_) self.note_question(*p);
+  if (!self.is_loop_ && engine.path_mtus != nullptr) {
+    const bool has_checksum = (self.gen_flags_ & NETIF_CHECKSUM_GEN_IP) != 0;
+    forbid_fragments(static_cast<uint8_t*>(p->payload), has_checksum);
+  }
   rte_mbuf* const m = self.frame_of(p);
   if (m == nullptr) return ERR_MEM;
-  if (!self.is_loop_) self.note_question(*p);
   if (!self.is_loop_ && self.offloads_checksums_) request_tx_checksum(m, self.gen_flags_);
   if (self.is_loop_) ++self.looping_;
   ++self.counters_.tx_pkts;

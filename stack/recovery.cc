@@ -8,6 +8,7 @@
 
 #include "lwip/prot/tcp.h"
 #include "stack/lwip/port.h"
+#include "stack/tcp_options.h"
 
 namespace millrace {
 namespace {
@@ -16,7 +17,8 @@ constexpr uint64_t kMs = 1'000'000;
 constexpr uint64_t kLeastVarianceNs = 200 * kMs;     // as Linux
 constexpr uint64_t kLeastRttLifeNs = 300'000 * kMs;  // a route may become longer
 constexpr uint32_t kDuplicateThreshold = 3;
-constexpr uint8_t kCalmRepairs = 16;  // RFC 8985 6.2
+constexpr uint8_t kCalmRepairs = 16;       // RFC 8985 6.2
+constexpr uint32_t kMostEchoMs = 120'000;  // more is none of ours
 
 void on_pcb_freed(u8_t, void* data) { delete static_cast<Recovery*>(data); }
 constexpr tcp_ext_arg_callbacks kCallbacks = {on_pcb_freed, nullptr};
@@ -62,7 +64,9 @@ void Recovery::on_header(tcp_pcb& pcb, const tcp_hdr& header, uint16_t options_b
   }
   if (flags != TCP_ACK) return;
   pcb.rtime = -1;
-  if (options_bytes == 0 && !self->is_amiss()) {
+  const auto* const options = reinterpret_cast<const uint8_t*>(&header + 1);
+  const bool tells_no_more = options_bytes == 0 || are_timestamps_alone(options, options_bytes);
+  if (tells_no_more && !self->is_amiss()) {
     const uint32_t ahead = header.ackno - self->una_;
     if (ahead == 0 && payload_bytes != 0) return;
     if (ahead - 1 < pcb.snd_nxt - self->una_) return self->advance(header.ackno);
@@ -93,7 +97,7 @@ void Recovery::begin(uint64_t now_ns) noexcept {
   una_ = arrived_end_ = pcb_.lastack;
   sent_end_ = ever_sent_end_ = pcb_.snd_nxt;
   repair_end_ = una_;
-  congestion_.begin(congestion_control, pcb_.mss);
+  congestion_.begin(congestion_control, tcp_mss(&pcb_));
   measure(news_);
   pcb_.ssthresh = 0;
   open_gate();
@@ -149,9 +153,9 @@ void Recovery::read_header(const tcp_hdr& header, uint16_t options_bytes,
   const bool fits =
       TCP_SEQ_BETWEEN(header.seqno, pcb_.rcv_nxt - payload_bytes, pcb_.rcv_nxt + pcb_.rcv_wnd) &&
       TCP_SEQ_BETWEEN(ack, una_ - pcb_.snd_wnd_max, pcb_.snd_nxt);
-  if (options_bytes != 0 && fits && has_sack()) {
-    read_sacks(reinterpret_cast<const uint8_t*>(&header + 1), options_bytes, ack, news);
-  }
+  const auto* const options = reinterpret_cast<const uint8_t*>(&header + 1);
+  if ((pcb_.flags & TF_TIMESTAMP) != 0) read_echo(options, options_bytes, news);
+  if (options_bytes != 0 && fits && has_sack()) read_sacks(options, options_bytes, ack, news);
   const bool is_same_window =
       tcpwnd_size_t{SND_WND_SCALE(&pcb_, tcpwnd_size_t{header.wnd})} == pcb_.snd_wnd;
   news.is_duplicate = fits && is_same_window && ack == una_ && sent_end_ != una_ &&
@@ -170,8 +174,14 @@ void Recovery::read_header(const tcp_hdr& header, uint16_t options_bytes,
   pcb_.cwnd = 0;  // shut, until after_input() knows what is to be sent again first
 }
 
+// Where all was sent more than once, only an echo tells how long it took (RFC 7323 4.1).
 void Recovery::measure(const News& news) noexcept {
-  if (news.original.rtt_ns != 0) round_trip_.measure(news.original.rtt_ns, news.now_ns);
+  if (news.original.rtt_ns != 0) {
+    round_trip_.measure(news.original.rtt_ns, news.now_ns);
+  } else if (news.is_ack && news.has_echo) {
+    const uint32_t rtt_ms = std::max(timestamp_at(news.now_ns) - news.echo, 1u);
+    if (rtt_ms < kMostEchoMs) round_trip_.measure(rtt_ms * kMs, news.now_ns);
+  }
 }
 
 // The most that was in flight in this round trip, as the window is refilled only after a burst of
@@ -302,10 +312,13 @@ void Recovery::leave() noexcept {
 }
 
 // A timeout was wrong if what it gave up arrives without having been sent again (RFC 5682); a
-// repair, if the peer saw each retransmission twice (RFC 2883).
+// repair, if the peer saw each retransmission twice (RFC 2883); either, if what the first
+// retransmission should have brought was there before it (RFC 3522).
 void Recovery::try_undo(const News& news) noexcept {
   const bool timeout_was_wrong = state_ == State::kTimeout && news.has_lost_original;
-  if (!timeout_was_wrong && !news.has_disproved) return;
+  const bool came_before = state_ != State::kOpen && news.is_ack && news.has_echo &&
+                           n_to_disprove_ != 0 && TCP_SEQ_LT(news.echo, first_resent_stamp_);
+  if (!timeout_was_wrong && !news.has_disproved && !came_before) return;
   may_undo_ = false;
   ++engine.counters->tcp_undone;
   // What looked like the arrival of the retransmission was the original's.

@@ -4,8 +4,7 @@
 // trip, and the window follows RFC 6937, RFC 9438 and RFC 6298.
 //
 //   on_header()     before lwIP reads a segment: what it acknowledges, and, if nothing is amiss,
-//   the
-//                   window that lwIP's tcp_output() may fill at the end of its input
+//                   the window that lwIP's tcp_output() may fill at the end of its input
 //   after_input()   after it, and only if something is amiss: what is lost, what to send again
 //   on_output()     each segment that leaves: when, and whether again
 //   on_timer()      each 10 ms, the connections with data in flight: reordering, tail loss, timeout
@@ -54,10 +53,18 @@ class Recovery {
   }
   static void on_output(const tcp_pcb& pcb, pbuf& p, const tcp_hdr& header) noexcept;
   static void on_timer(uint64_t now_ns) noexcept;
+  /// A router says that segments, options left out, may be no longer. @return false: they are
+  /// shorter
+  bool on_path_mtu(uint16_t mss) noexcept;
+  /// lwIP's tcp_output() and tcp_write(), which walk to the end of their queues, without the walk:
+  /// they are shown the last segment alone (send_queue.cc).
+  static err_t output(tcp_pcb& pcb) noexcept;
+  static err_t write(tcp_pcb& pcb, const void* data, uint16_t bytes) noexcept;
   /// Of connections to come.
   static CongestionControl congestion_control;
 
-  static constexpr uint8_t kExtArg = 1;  ///< of a pcb; 0 is Demux's
+  static constexpr uint8_t kBlackHoleTimeouts = 3;  ///< in a row; Linux: tcp_retries1
+  static constexpr uint8_t kExtArg = 1;             ///< of a pcb; 0 is Demux's
 
   explicit Recovery(tcp_pcb& pcb) noexcept : pcb_(pcb) {}
   /// Beside its pcb. @return null: no memory
@@ -85,8 +92,19 @@ class Recovery {
     bool has_dsack = false;
     bool has_disproved = false;      ///< with it, each retransmission was needless
     bool has_lost_original = false;  ///< something that a timeout gave up, and was sent once
+    bool has_echo = false;
+    uint32_t echo = 0;  ///< our timestamp, come back (RFC 7323)
     std::array<SackBlock, 4> blocks;
     uint8_t n_blocks = 0;
+  };
+
+  /// The last segments of pcb->unacked and pcb->unsent, as they were when the queues ended at these
+  /// numbers; with other ends they say nothing.
+  struct Ends {
+    tcp_seg* sent = nullptr;
+    tcp_seg* queued = nullptr;
+    uint32_t sent_end = 0;
+    uint32_t queued_end = 0;
   };
 
   static void prepare(tcp_pcb& pcb) noexcept;
@@ -94,6 +112,7 @@ class Recovery {
   void settle_una(uint32_t ack) noexcept;
   void advance(uint32_t ack) noexcept;
   void read_header(const tcp_hdr& header, uint16_t options_bytes, uint16_t payload_bytes) noexcept;
+  void read_echo(const uint8_t* options, size_t length, News& news) const noexcept;
   void read_sacks(const uint8_t* options, size_t length, uint32_t ack, News& news) noexcept;
   void take_dsack(const SackBlock& block, News& news) noexcept;
   void acknowledge(uint32_t ack, News& news) noexcept;
@@ -129,6 +148,11 @@ class Recovery {
   void link() noexcept;
   void unlink() noexcept;
 
+  // recovery_mtu.cc
+  void suspect_black_hole() noexcept;
+  void lower_mss(uint16_t mss) noexcept;
+  void restore_mss() noexcept;
+
   uint32_t in_flight() const noexcept;
   bool has_sack() const noexcept { return (pcb_.flags & TF_SACK) != 0; }
   bool is_amiss() const noexcept {
@@ -157,7 +181,8 @@ class Recovery {
   uint32_t arrived_end_ = 0;  ///< highest that is known to have arrived
   uint32_t repair_end_ = 0;   ///< with all below acknowledged the episode is over
   uint32_t undo_begin_ = 0;
-  uint32_t n_to_disprove_ = 0;  ///< retransmissions that no D-SACK called needless
+  uint32_t n_to_disprove_ = 0;       ///< retransmissions that no D-SACK called needless
+  uint32_t first_resent_stamp_ = 0;  ///< the timestamp of the first of them
   uint32_t probe_end_ = 0;
   uint32_t tolerance_grown_at_ = 0;
   uint32_t prr_delivered_ = 0;
@@ -172,6 +197,9 @@ class Recovery {
   uint64_t timeout_at_ns_ = 0;   ///< of the oldest segment, or of an idle window
   uint64_t quiet_since_ns_ = 0;  ///< neither new data nor an acknowledgement of some
   uint64_t lost_at_ns_ = 0;      ///< when a hole will be too old; 0: off
+  Ends ends_;
+  uint64_t full_size_at_ns_ = 0;  ///< when full_mss_ is pcb->mss again; 0: it is
+  uint16_t full_mss_ = 0;
   Recovery* next_ = nullptr;
   Recovery** link_ = nullptr;
 };

@@ -4,6 +4,7 @@
 
 #include "lwip/prot/tcp.h"
 #include "stack/recovery.h"
+#include "stack/tcp_options.h"
 
 namespace millrace {
 namespace {
@@ -11,11 +12,13 @@ namespace {
 constexpr uint8_t kSackKind = 5;
 constexpr uint8_t kMostTolerance = 16;
 
-uint32_t load_be32(const uint8_t* from) {
-  return uint32_t{from[0]} << 24 | uint32_t{from[1]} << 16 | uint32_t{from[2]} << 8 | from[3];
-}
-
 }  // namespace
+
+void Recovery::read_echo(const uint8_t* options, size_t length, News& news) const noexcept {
+  Timestamps timestamps;
+  news.has_echo = read_timestamps(options, length, timestamps);
+  news.echo = timestamps.echo;
+}
 
 void Recovery::read_sacks(const uint8_t* options, size_t length, uint32_t ack,
                           News& news) noexcept {
@@ -86,6 +89,7 @@ void Recovery::arrive(const tcp_seg& segment, News& news) noexcept {
   const uint64_t rtt_ns = news.now_ns - std::min(sent.at_ns, news.now_ns);
   if ((sent.marks & kResent) != 0) {
     if (rtt_ns < round_trip_.least_ns()) return;
+    if (news.has_echo && TCP_SEQ_LT(news.echo, timestamp_at(sent.at_ns))) return;
   } else {
     if (TCP_SEQ_LT(end, arrived_end_)) has_seen_reordering_ = true;
     if ((sent.marks & kLost) != 0) news.has_lost_original = true;

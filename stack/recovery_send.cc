@@ -6,6 +6,7 @@
 #include "lwip/prot/tcp.h"
 #include "stack/lwip/port.h"
 #include "stack/recovery.h"
+#include "stack/tcp_options.h"
 
 namespace millrace {
 namespace {
@@ -77,7 +78,7 @@ void Recovery::transmit() noexcept {
   } else {
     pcb_.cwnd = sent_end_ - pcb_.lastack;
   }
-  if (pcb_.unsent != nullptr || (pcb_.flags & TF_ACK_NOW) != 0) tcp_output(&pcb_);
+  if (pcb_.unsent != nullptr || (pcb_.flags & TF_ACK_NOW) != 0) (void)output(pcb_);
 }
 
 // tcp_output() is shown a connection that has this segment and nothing else: so it walks no list,
@@ -107,7 +108,9 @@ bool Recovery::resend(tcp_seg& segment) noexcept {
   if (had_failed) tcp_set_flags(&pcb_, TF_NAGLEMEMERR);
   if (!is_sent) return false;
   ++engine.counters->tcp_resent;
-  if (state_ != State::kOpen) ++n_to_disprove_;
+  if (state_ != State::kOpen && n_to_disprove_++ == 0) {
+    first_resent_stamp_ = timestamp_at(sent_of(segment).at_ns);
+  }
   if (board_ != nullptr) board_->on_resent(segment);
   if (begin == pcb_.lastack) timeout_at_ns_ = sent_of(segment).at_ns + backed_off_rto_ns();
   return true;
@@ -160,6 +163,7 @@ void Recovery::on_timer(uint64_t now_ns) noexcept {
 
 void Recovery::tick(uint64_t now_ns) noexcept {
   pcb_.rtime = -1;
+  if (full_size_at_ns_ != 0 && now_ns >= full_size_at_ns_) restore_mss();
   if (pcb_.unacked == nullptr) {
     lost_at_ns_ = 0;
     // The port refused it: nothing but time brings it back.
@@ -255,6 +259,7 @@ void Recovery::time_out(uint64_t now_ns) noexcept {
       undo_begin_ = una_;
       n_to_disprove_ = 0;
     }
+    suspect_black_hole();
     congestion_.hold(pcb_.mss);
     state_ = State::kTimeout;
     repair_end_ = sent_end_;

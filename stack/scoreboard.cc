@@ -85,6 +85,20 @@ void Scoreboard::lose_all() {
   for (const Hole& hole : holes_) lose(*hole.segment);
 }
 
+void Scoreboard::lose_longer_than(uint32_t bytes) {
+  for (tcp_seg* s = unseen(); s != nullptr; s = s->next) pass(*s);
+  for (const Hole& hole : holes_) {
+    if (hole.segment->len > bytes) lose(*hole.segment);
+  }
+}
+
+void Scoreboard::on_split(tcp_seg& segment, tcp_seg& rest) {
+  if (frontier_ == &segment) frontier_ = &rest;
+  const auto hole = std::find_if(holes_.begin(), holes_.end(),
+                                 [&](const Hole& h) { return h.segment == &segment; });
+  if (hole != holes_.end()) holes_.insert(hole + 1, {&rest, begin_of(rest)});
+}
+
 void Scoreboard::lose_first() {
   if (holes_.empty() && unseen() != nullptr) pass(*unseen());
   if (!holes_.empty()) lose(*holes_.front().segment);

@@ -82,6 +82,11 @@ class Scoreboard {
   bool find_lost(const Newest& newest, uint64_t tolerance_ns, uint64_t now_ns, uint64_t& wait_ns);
   /// A timeout: all that has not arrived is lost.
   void lose_all();
+  /// What is longer, and has not arrived, never will.
+  void lose_longer_than(uint32_t bytes);
+  /// A segment that has not arrived was cut; the rest is behind it in the queue, with the same
+  /// marks.
+  void on_split(tcp_seg& segment, tcp_seg& rest);
   /// The first segment alone, where the peer tells no more.
   void lose_first();
   /// The timeout was wrong: nothing is lost.

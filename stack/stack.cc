@@ -22,10 +22,12 @@
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 #include "stack/netif.h"
+#include "stack/path_mtu.h"
 #include "stack/recovery.h"
 #include "stack/siblings.h"
 #include "stack/socket.h"
 #include "stack/tcp.h"
+#include "stack/tcp_options.h"
 #include "stack/udp.h"
 
 namespace millrace {
@@ -56,14 +58,18 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
     throw StartupError("stack", "this process already has one", "stop it first");
   }
   millrace_tcp_wnd = config.tcp.receive_window_bytes;
-  millrace_tcp_snd_buf = config.tcp.send_buffer_bytes;
+  millrace_tcp_snd_buf = std::max(config.tcp.send_buffer_bytes, config.tcp.max_send_buffer_bytes);
   millrace_tcp_msl_ms = config.tcp.time_wait_ms / 2;
   millrace_tcp_max_rtx = config.tcp.max_retransmissions;
   Recovery::congestion_control = config.tcp.congestion_control;
+  tcp_offers = {config.tcp.timestamps, config.tcp.window_scaling};
   demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
   demux_->socket_bytes = sizeof(TcpSocket);
   gate_ = std::make_unique<Gate>(counters);
-  engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get(), gate_.get(), 0};
+  if (config.tcp.path_mtu_discovery) path_mtus_ = std::make_unique<PathMtus>();
+  engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get(), gate_.get(),
+            path_mtus_.get()};
+  engine.timestamp_offset = static_cast<uint32_t>(rte_rand());
   try {
     if (!lwip_is_initialised) lwip_init();
     lwip_is_initialised = true;
@@ -205,7 +211,9 @@ void Stack::run_second_timers() noexcept {
 
 // The pool looks through all threads' caches to count, which is too much for every turn.
 void Stack::count_mbufs() noexcept {
-  mbufs_are_scarce_ = rte_mempool_avail_count(pool_.get()) < pool_.get()->size / 8;
+  const uint32_t n_left = rte_mempool_avail_count(pool_.get());
+  mbufs_are_scarce_ = n_left < pool_.get()->size / 8;
+  mbufs_are_plenty_ = n_left >= pool_.get()->size / 2;
 }
 
 void Stack::mark_dirty(Socket& socket) {

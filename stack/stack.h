@@ -38,6 +38,7 @@ struct IcmpError;
 class Demux;
 class Gate;
 class Netif;
+class PathMtus;
 class Pool;
 class Port;
 class Siblings;
@@ -158,6 +159,8 @@ class Stack {
   /// Less than an eighth of the mbufs was left lately: they are for acknowledgements and for those
   /// who read.
   bool mbufs_are_scarce() const noexcept { return mbufs_are_scarce_; }
+  /// Half of the mbufs were left lately: a connection that is fast may hold more of them.
+  bool mbufs_are_plenty() const noexcept { return mbufs_are_plenty_; }
   bool has_posted() const noexcept { return !posted_.empty(); }
   /// True while a waiting thread turns the Stack.
   bool is_led() const noexcept { return leader_ != nullptr; }
@@ -227,6 +230,7 @@ class Stack {
   StackLock lock_;
   std::unique_ptr<Demux> demux_;
   std::unique_ptr<Gate> gate_;
+  std::unique_ptr<PathMtus> path_mtus_;
   std::vector<std::unique_ptr<Netif>> netifs_;  ///< [0] is the loopback
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
@@ -241,6 +245,7 @@ class Stack {
   std::vector<Socket*> retry_;
   std::vector<std::unique_ptr<Request>> free_requests_;
   bool mbufs_are_scarce_ = false;
+  bool mbufs_are_plenty_ = true;
   uint32_t n_lost_ports_ = 0;
   uint32_t n_guards_ = 0;  ///< calls inside, blocked ones too
   Waiter* leader_ = nullptr;

@@ -6,6 +6,7 @@
 
 #include "stack/demux.h"
 #include "stack/lwip_glue.h"
+#include "stack/recovery.h"
 #include "stack/tcp.h"
 
 namespace millrace {
@@ -46,11 +47,22 @@ Outcome TcpSocket::send(const SendCall& call) {
   return wait_for(sends_, request, options.send_timeout_ms);
 }
 
-// Room that SO_SNDBUF leaves of what lwIP would take; at least one segment when nothing is in flight.
+// What SO_SNDBUF says, if the application has changed it. Else, as in Linux, twice the congestion
+// window, so that a path of any length is kept full and what is lost can be sent again; but not
+// where the queues of a few would take the mbufs of all.
+uint32_t TcpSocket::send_buffer() const noexcept {
+  const uint32_t least = options.send_buffer_bytes;
+  const bool is_fixed = least != stack_.config().tcp.send_buffer_bytes;
+  const Recovery* const recovery = Recovery::of(*pcb_);
+  if (is_fixed || recovery == nullptr || !stack_.mbufs_are_plenty()) return least;
+  return std::max(least, 2 * recovery->congestion().cwnd());
+}
+
+// Room that the send buffer leaves of what lwIP would take; at least one segment when nothing is in
+// flight.
 uint32_t TcpSocket::send_room() const noexcept {
   const uint32_t in_use = millrace_tcp_snd_buf - pcb_->snd_buf;
-  const uint32_t most =
-      std::clamp<uint32_t>(options.send_buffer_bytes, pcb_->mss, millrace_tcp_snd_buf);
+  const uint32_t most = std::clamp<uint32_t>(send_buffer(), pcb_->mss, millrace_tcp_snd_buf);
   return most > in_use ? most - in_use : 0;
 }
 
@@ -61,7 +73,7 @@ uint32_t TcpSocket::write(BufferCursor& from, uint32_t flags) noexcept {
   while (!from.at_end()) {
     const uint32_t n = std::min({from.contiguous(), send_room(), uint32_t{UINT16_MAX}});
     if (n == 0) break;
-    const err_t error = tcp_write(pcb_, from.data(), static_cast<u16_t>(n), TCP_WRITE_FLAG_COPY);
+    const err_t error = Recovery::write(*pcb_, from.data(), static_cast<u16_t>(n));
     if (error != ERR_OK) {
       // With something in flight its acknowledgement comes back here; else only time does.
       if (pcb_->unacked == nullptr && !awaits_memory_) {

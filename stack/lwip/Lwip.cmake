@@ -41,5 +41,14 @@ set_source_files_properties(${LWIP_DIR}/src/core/ipv4/ip4.c PROPERTIES COMPILE_D
   "icmp_input=millrace_icmp4_in;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
 set_source_files_properties(${LWIP_DIR}/src/core/ipv6/ip6.c PROPERTIES COMPILE_DEFINITIONS
   "icmp6_input=millrace_icmp6_in;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
+# What a SYN offers is a setting, and timestamps are in keep-alive and window probes, too (tcp_options.cc).
+set_source_files_properties(${LWIP_DIR}/src/core/tcp.c PROPERTIES COMPILE_DEFINITIONS
+  "tcp_enqueue_flags=millrace_tcp_enqueue_flags;tcp_keepalive=millrace_tcp_keepalive;tcp_zero_window_probe=millrace_tcp_window_probe")
+set_source_files_properties(${LWIP_DIR}/src/core/tcp_out.c PROPERTIES COMPILE_DEFINITIONS
+  "sys_now=millrace_tcp_timestamp")
+# What an acknowledgement lets go leaves without a walk through all that is in flight (send_queue.cc); a
+# connection begins with the MSS that its path is known to carry (path_mtu.cc).
+set_source_files_properties(${LWIP_DIR}/src/core/tcp_in.c PROPERTIES COMPILE_DEFINITIONS
+  "tcp_output=millrace_tcp_output;tcp_eff_send_mss_netif=millrace_eff_send_mss")
 # init.c only checks options, at compile time, where a variable is no number.
 set_source_files_properties(${LWIP_DIR}/src/core/init.c PROPERTIES COMPILE_DEFINITIONS TCP_WND=524288)

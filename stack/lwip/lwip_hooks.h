@@ -12,6 +12,7 @@ extern "C" {
 struct netif;
 struct tcp_hdr;
 struct tcp_pcb;
+struct tcp_seg;
 
 struct netif* millrace_route4(const ip4_addr_t* source, const ip4_addr_t* destination);
 struct netif* millrace_route6(const ip6_addr_t* source, const ip6_addr_t* destination);
@@ -28,6 +29,9 @@ void millrace_tcp_urgent_in(struct tcp_pcb* pcb, const struct tcp_hdr* header);
 uint32_t* millrace_tcp_urgent_out(const struct tcp_pcb* pcb, struct tcp_hdr* header,
                                   uint32_t* options);
 extern int millrace_sends_urgent; /* some connection of the process has */
+/* tcp_options.cc */
+extern const struct tcp_seg* millrace_window_probe; /* the acknowledgement in hand becomes one of it */
+void millrace_fill_window_probe(struct pbuf* p, struct tcp_hdr* header, void* behind_options);
 #ifdef __cplusplus
 }
 #endif

@@ -76,14 +76,14 @@
 #define TCP_LISTEN_BACKLOG 1
 #define LWIP_TCP_KEEPALIVE 1
 #define LWIP_TCP_PCB_NUM_EXT_ARGS 2 /* the bucket where Demux keeps it, its Recovery */
-#define LWIP_TCP_TIMESTAMPS 0
+#define LWIP_TCP_TIMESTAMPS 1 /* on connections that have agreed on them (tcp_options.h) */
 #define LWIP_TCP_SACK_OUT 1
 #define LWIP_WND_SCALE 1
 #define TCP_RCV_SCALE 7
 #define TCP_MSS 8960 /* the most a jumbo frame of 9000 carries; a port's MTU lowers it */
 #define TCP_CALCULATE_EFF_SEND_MSS 1
 #define TCP_OVERSIZE TCP_MSS
-#define TCP_SND_QUEUELEN 2048
+#define TCP_SND_QUEUELEN 16384
 #define TCP_QUEUE_OOSEQ 1
 #define TCP_OOSEQ_MAX_PBUFS 512 /* each pins an mbuf */
 

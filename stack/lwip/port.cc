@@ -14,11 +14,13 @@
 #include "lwip/sys.h"
 #include "lwip/tcp.h"
 #include "stack/demux.h"
+#include "stack/duplicates.h"
 #include "stack/gate.h"
 #include "stack/lwip/lwip_hooks.h"
 #include "stack/netif.h"
 #include "stack/recovery.h"
 #include "stack/siblings.h"
+#include "stack/tcp_options.h"
 
 extern "C" {
 unsigned int millrace_tcp_wnd = 524288;
@@ -49,38 +51,6 @@ bool is_own(const ip6_addr_t& address) {
   return false;
 }
 
-// The smallest MSS a peer may dictate: below it a 1-byte-payload peer costs us a header per byte,
-// and lwIP's tcp_out.c asserts when an option shrinks the MSS under what is already queued.
-constexpr uint16_t kLeastMss = 216;
-
-// Walks the options; an MSS outside a SYN becomes NOPs, one inside is raised to kLeastMss.
-void tame_options(uint8_t* option, size_t length, bool syn) {
-  size_t at = 0;
-  while (at < length) {
-    const uint8_t kind = option[at];
-    if (kind == LWIP_TCP_OPT_EOL) return;
-    if (kind == LWIP_TCP_OPT_NOP) {
-      ++at;
-      continue;
-    }
-    if (at + 1 >= length || option[at + 1] < 2 || at + option[at + 1] > length) {
-      std::memset(option + at, LWIP_TCP_OPT_NOP, length - at);  // malformed: lwIP shall not see it
-      return;
-    }
-    const uint8_t size = option[at + 1];
-    if (kind == LWIP_TCP_OPT_MSS && !syn) {
-      std::memset(option + at, LWIP_TCP_OPT_NOP, size);
-    } else if (kind == LWIP_TCP_OPT_MSS && size == LWIP_TCP_OPT_LEN_MSS) {
-      const auto mss = static_cast<uint16_t>((option[at + 2] << 8) | option[at + 3]);
-      if (mss < kLeastMss) {
-        option[at + 2] = static_cast<uint8_t>(kLeastMss >> 8);
-        option[at + 3] = static_cast<uint8_t>(kLeastMss & 0xff);
-      }
-    }
-    at += size;
-  }
-}
-
 // What arrives out of order pins an mbuf each, on as many connections as a sender likes to open. With
 // half of the mbufs in use, only what is in order gets in; the rest will be sent again.
 bool is_too_early(const tcp_pcb& pcb, const tcp_hdr& header, pbuf* p) {
@@ -91,11 +61,17 @@ bool is_too_early(const tcp_pcb& pcb, const tcp_hdr& header, pbuf* p) {
   return rte_mempool_avail_count(&pool) < pool.size / 2;
 }
 
-// RFC 9293 3.10.7.4, RFC 6191: a client that comes back from the same port, with numbers above the
-// old ones, need not wait for the end of TIME_WAIT. lwIP would reset it.
-bool begins_anew(const tcp_pcb& pcb, const tcp_hdr& header) {
-  return (TCPH_FLAGS(&header) & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
-         TCP_SEQ_GT(header.seqno, pcb.rcv_nxt);
+// RFC 9293 3.10.7.4, RFC 6191: a client that comes back from the same port, with numbers or timestamps
+// above the old ones, need not wait for the end of TIME_WAIT. lwIP would reset it.
+bool begins_anew(const tcp_pcb& pcb, const tcp_hdr& header, size_t options_bytes) {
+  if ((TCPH_FLAGS(&header) & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN) return false;
+  Timestamps timestamps;
+  const auto* const options = reinterpret_cast<const uint8_t*>(&header + 1);
+  if ((pcb.flags & TF_TIMESTAMP) != 0 && read_timestamps(options, options_bytes, timestamps) &&
+      timestamps.value != pcb.ts_recent) {
+    return TCP_SEQ_GT(timestamps.value, pcb.ts_recent);
+  }
+  return TCP_SEQ_GT(header.seqno, pcb.rcv_nxt);
 }
 
 void end_time_wait(tcp_pcb& pcb) {
@@ -265,7 +241,7 @@ void millrace_udp_in(pbuf* p, netif* from) {
 
 err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t opt1_len,
                       uint8_t* opt2, pbuf* p) {
-  if (pcb->state == TIME_WAIT && millrace::begins_anew(*pcb, *header)) {
+  if (pcb->state == TIME_WAIT && millrace::begins_anew(*pcb, *header, opt1_len)) {
     millrace::end_time_wait(*pcb);
     millrace::input_again(*header, p);
     return ERR_ABRT;  // p has been seen to
@@ -275,6 +251,14 @@ err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t 
     const bool answers = verdict == Verdict::kChallenge;
     if (answers && engine.gate->may_challenge(engine.clock->now_ns())) tcp_send_empty_ack(pcb);
     return ERR_VAL;
+  }
+  if (pcb->state != LISTEN && p->tot_len != 0) {
+    if (millrace::may_be_duplicate(*pcb, *header) &&
+        millrace::answer_duplicate(*pcb, *header, p->tot_len)) {
+      return ERR_VAL;
+    }
+    // RFC 5681 4.2: what fills a hole is acknowledged at once. lwIP delays only the first of two.
+    if (pcb->ooseq != nullptr) tcp_set_flags(pcb, TF_ACK_DELAY);
   }
   if (millrace::is_too_early(*pcb, *header, p)) {
     ++engine.counters->rx_out_of_order_refused;
@@ -295,9 +279,18 @@ err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t 
   }
   // lwIP believes an MSS in any segment, and lowers it to what the route carries only in these
   // two states: a SYN that comes twice would make a connection send what no frame can carry.
-  const bool is_handshake = (TCPH_FLAGS(header) & TCP_SYN) != 0 &&
-                            (pcb->state == LISTEN || pcb->state == SYN_SENT);
-  millrace::tame_options(reinterpret_cast<uint8_t*>(header + 1), opt_len, is_handshake);
+  const bool is_syn = (TCPH_FLAGS(header) & TCP_SYN) != 0;
+  const bool is_handshake = is_syn && (pcb->state == LISTEN || pcb->state == SYN_SENT);
+  auto* const options = reinterpret_cast<uint8_t*>(header + 1);
+  if (is_syn || !millrace::are_timestamps_alone(options, opt_len)) {
+    millrace::tame_options(options, opt_len, is_syn, is_handshake);
+  }
+  const bool has_timestamps = pcb->state != LISTEN && (pcb->flags & TF_TIMESTAMP) != 0;
+  if (has_timestamps && millrace::is_of_the_past(*pcb, *header, opt_len)) {
+    ++engine.counters->rx_old_timestamp;
+    if (engine.gate->may_challenge(engine.clock->now_ns())) tcp_send_empty_ack(pcb);
+    return ERR_VAL;
+  }
   millrace::Recovery::on_header(*pcb, *header, opt_len, p->tot_len);
   return ERR_OK;
 }
@@ -305,6 +298,7 @@ err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t 
 uint32_t* millrace_tcp_out(pbuf* p, tcp_hdr* header, const tcp_pcb* pcb, uint32_t* options) {
   if (pcb == nullptr) return options;
   millrace::Recovery::on_output(*pcb, *p, *header);
+  if (millrace_window_probe != nullptr) millrace_fill_window_probe(p, header, options);
   return millrace_sends_urgent != 0 ? millrace_tcp_urgent_out(pcb, header, options) : options;
 }
 }

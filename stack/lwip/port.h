@@ -41,6 +41,7 @@ struct Parcel {
 
 class Demux;
 class Gate;
+class PathMtus;
 class Socket;
 
 /// What stands there instead while a caller reads the payload in place (stack/loan.h).
@@ -94,7 +95,9 @@ struct Engine {
   Stack* stack = nullptr;
   Demux* demux = nullptr;
   Gate* gate = nullptr;
+  PathMtus* path_mtus = nullptr;  ///< null: not wanted
   uint64_t last_sent_ns = 0;  ///< when the last TCP segment was; no two at the same time
+  uint32_t timestamp_offset = 0;  ///< of the clock that peers see (RFC 7323 7.1)
 };
 extern Engine engine;
 

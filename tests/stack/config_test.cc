@@ -56,11 +56,15 @@ neighbors = ["10.0.0.1 02:00:00:00:0a:FF", "fd00::1  02:00:00:00:00:01"]
 [tcp]
 receive_window_bytes = 65536
 send_buffer_bytes = 32768
+max_send_buffer_bytes = 65536
 nodelay = true
 keepalive_time_ms = 60000
 keepalive_interval_ms = 500
 max_retransmissions = 3
 congestion_control = "newreno"
+timestamps = true
+window_scaling = false
+path_mtu_discovery = false
 listen_backlog = 7
 time_wait_ms = 1000
 [udp]
@@ -98,7 +102,8 @@ TEST(Config, EverySettingReachesItsMember) {
   const Neighbor host{*parse_address("fd00::1"), {2, 0, 0, 0, 0, 1}};
   EXPECT_EQ(port.neighbors, (std::vector<Neighbor>{router, host}));
   EXPECT_EQ(config.tcp,
-            (TcpConfig{65536, 32768, true, 60000, 500, 3, CongestionControl::kNewReno, 7, 1000}));
+            (TcpConfig{65536, 32768, 65536, true, 60000, 500, 3, CongestionControl::kNewReno, true,
+                       false, false, 7, 1000}));
   EXPECT_EQ(config.udp, UdpConfig{4096});
   EXPECT_EQ(config.stack, (StackConfig{2048, IdlePolicy::kSleep, 0, 10, 5, 8, 6, 7}));
 }

@@ -2,6 +2,7 @@
 // TCP on the wire: handshakes in both directions, and bytes that arrive in any order. Closing is in
 // tcp_close_test.cc, windows and timers in tcp_window_test.cc.
 #include "tests/support/connected_test.h"
+#include "tests/support/wire_bytes.h"
 
 namespace millrace::test {
 namespace {
@@ -192,9 +193,48 @@ TEST_P(Tcp_Data, SegmentsOutOfOrderArePutInOrder) {
   flow->send(tcp().seq(12).ack().data("!"));
   flow->expect(tcp().ack(1));
   flow->send(tcp().seq(1).ack().data("hello "));
+  flow->expect(tcp().ack(13));  // at once, too (RFC 5681 4.2)
   EXPECT_EQ(app->text(), "hello world!");
-  advance(20);  // lwIP delays this ACK, where RFC 5681 4.2 would like it at once
-  flow->expect(tcp().ack(13));
+}
+
+/// The SACK blocks of a segment, relative to the first number that we sent.
+std::vector<std::pair<uint32_t, uint32_t>> blocks_of(const Segment& segment, uint32_t isn) {
+  std::vector<std::pair<uint32_t, uint32_t>> blocks;
+  const Bytes& options = segment.more_options;
+  for (size_t at = 0; at + 10 <= options.size() && options[at] == 5; at = options.size()) {
+    for (size_t b = at + 2; b + 8 <= at + options[at + 1]; b += 8) {
+      blocks.emplace_back(get32(options, b) - isn, get32(options, b + 4) - isn);
+    }
+  }
+  return blocks;
+}
+
+// RFC 2883
+TEST_P(Tcp_Data, TheAcknowledgementSaysWhichSegmentCameTwice) {
+  using Blocks = std::vector<std::pair<uint32_t, uint32_t>>;
+  flow = std::make_unique<Flow>(*this, family(), 40001, 80);
+  flow->offers_sack = true;
+  flow->begin_at(0xfffffff0);
+  flow->connect();
+  run();
+  app = listener->accept();
+  const auto told = [&](const TcpWriter& segment) {
+    flow->send(segment);
+    const auto answer = flow->next();
+    EXPECT_TRUE(answer);
+    EXPECT_FALSE(flow->next()) << "one answer to one segment";
+    return answer ? blocks_of(*answer, 0xfffffff0) : Blocks{};
+  };
+  flow->send(tcp().seq(1).ack().data("abcd"));
+  advance(20);
+  flow->expect(tcp().ack(5));
+  EXPECT_EQ(told(tcp().seq(1).ack().data("abcd")), (Blocks{{1, 5}}));
+  EXPECT_EQ(told(tcp().seq(9).ack().data("ijkl")), (Blocks{{9, 13}}));
+  EXPECT_EQ(told(tcp().seq(9).ack().data("ijkl")), (Blocks{{9, 13}, {9, 13}}));
+  EXPECT_EQ(told(tcp().seq(2).ack().data("bc")), (Blocks{{2, 4}, {9, 13}}));
+  EXPECT_EQ(counters().rx_duplicates, 3u);
+  EXPECT_EQ(told(tcp().seq(5).ack().data("efgh")), Blocks{});
+  EXPECT_EQ(app->text(), "abcdefghijkl");
 }
 
 TEST_P(Tcp_Data, DuplicatesAndOverlapsAreDeliveredOnce) {

@@ -2,6 +2,9 @@
 #include "tests/support/flow.h"
 
 #include <algorithm>
+#include <array>
+
+#include "tests/support/wire_bytes.h"
 
 namespace millrace::test {
 namespace {
@@ -40,6 +43,13 @@ Bytes Flow::frame_of(const Segment& segment) {
     absolute.ack = their_isn_.value_or(0) + segment.ack.value_or(their_next_);
   }
   if (!absolute.window) absolute.window = window;
+  if (clock) {
+    const uint32_t theirs = their_timestamps ? their_timestamps->first : 0;
+    Bytes option = {1, 1, 8, 10};
+    put32(option, *clock);
+    put32(option, echo.value_or(theirs));
+    absolute.more_options.insert(absolute.more_options.begin(), option.begin(), option.end());
+  }
   Frame frame = ip_frame(family_, host_);
   frame.to = world_.peer().stack_mac();
   frame.from = world_.peer().mac();
@@ -70,12 +80,23 @@ bool Flow::is_mine(const Frame& frame) const {
          frame.tcp->source_port == stack_port_ && frame.tcp->target_port == own_port_;
 }
 
+void Flow::note_timestamps(const Segment& segment) {
+  const Bytes& options = segment.more_options;
+  constexpr std::array<uint8_t, 2> kOption = {8, 10};
+  const auto at = std::search(options.begin(), options.end(), kOption.begin(), kOption.end());
+  their_timestamps.reset();
+  if (options.end() - at < 10) return;
+  const auto offset = static_cast<size_t>(at - options.begin());
+  their_timestamps = {get32(options, offset + 2), get32(options, offset + 6)};
+}
+
 std::optional<Segment> Flow::next() {
   world_.run();
   const auto arrival = world_.peer().next([this](const Frame& frame) { return is_mine(frame); });
   if (!arrival) return std::nullopt;
   arrived_at_ms_ = arrival->at_ms;
   Segment segment = *arrival->frame.tcp;
+  note_timestamps(segment);
   if (segment.has(Segment::kSyn) && !their_isn_) their_isn_ = segment.seq;
   segment.seq = *segment.seq - their_isn_.value_or(0);
   if (segment.ack) segment.ack = *segment.ack - own_isn_;

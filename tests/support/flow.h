@@ -54,6 +54,11 @@ class Flow {
 
   uint16_t window = 0xffff;  ///< what our segments advertise, unscaled
   bool offers_sack = false;  ///< in the SYN of connect()
+  /// Our timestamp (RFC 7323): set, each segment carries it and echoes the Stack's newest one.
+  std::optional<uint32_t> clock;
+  /// The Stack's newest timestamp, and what it echoed with it; none: its last segment had none.
+  std::optional<std::pair<uint32_t, uint32_t>> their_timestamps;
+  std::optional<uint32_t> echo;  ///< sent instead of the newest one
   uint32_t own_next() const { return own_next_; }
   uint32_t their_next() const { return their_next_; }
   uint16_t stack_port() const { return stack_port_; }
@@ -64,6 +69,7 @@ class Flow {
 
  private:
   bool is_mine(const Frame& frame) const;
+  void note_timestamps(const Segment& segment);
 
   StackTest& world_;
   uint8_t family_;

@@ -192,6 +192,16 @@ Frame icmp_error(Icmps what, const Frame& about, size_t quoted_bytes) {
   return frame;
 }
 
+Frame too_big(const Frame& about, uint32_t mtu) {
+  constexpr size_t kQuoted = 68;
+  Frame frame = icmp_error(Icmps::kNetUnreachable, about, kQuoted);
+  const bool is_6 = about.ip->source.family == 6;
+  frame.icmp->type = is_6 ? 2 : 3;
+  frame.icmp->code = is_6 ? 0 : 4;
+  for (size_t i = 0; i < 4; ++i) frame.icmp->body[i] = static_cast<uint8_t>(mtu >> (24 - 8 * i));
+  return frame;
+}
+
 Frame echo_request(uint8_t family, uint16_t id, uint16_t number, const Bytes& payload) {
   Frame frame = ip_frame(family);
   Icmp echo{static_cast<uint8_t>(family == 4 ? 8 : 128), 0, {}};

@@ -88,5 +88,7 @@ Frame echo_request(uint8_t family, uint16_t id, uint16_t number, const Bytes& pa
 enum class Icmps : uint8_t { kPortUnreachable, kHostUnreachable, kNetUnreachable, kTimeExceeded };
 /// An error about a frame that the Stack sent, with the first bytes of it, from the IP header on.
 Frame icmp_error(Icmps what, const Frame& about, size_t quoted_bytes = 1200);
+/// A router that could not forward it: "fragmentation needed", or ICMPv6's "packet too big".
+Frame too_big(const Frame& about, uint32_t mtu);
 
 }  // namespace millrace::test

@@ -19,13 +19,15 @@ constexpr uint32_t at(uint32_t n) { return 1 + kMss * n; }
 class RecoveryTest : public ConnectedTest {
  protected:
   /// A connection with a measured round trip, nothing in flight, and a window of 12 segments.
-  void begin(bool with_sack = true) {
+  /// With timestamps its segments still carry 1000 bytes.
+  void begin(bool with_sack = true, bool with_timestamps = false) {
     app.reset();
     run();
     peer().forget();
     flow = std::make_unique<Flow>(*this, family(), 40001, 80);
     flow->offers_sack = with_sack;
-    flow->connect(kMss, 7);
+    if (with_timestamps) flow->clock = 1;
+    flow->connect(with_timestamps ? kMss + 12 : kMss, 7);
     run();
     app = listener->accept();
     ASSERT_NE(app, nullptr);

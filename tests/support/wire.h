@@ -59,6 +59,7 @@ struct Ip {
   uint8_t protocol = 0;  ///< the upper layer's, behind all extension headers
   uint8_t ttl = 64;
   std::optional<FragmentOf> fragment;
+  bool dont_fragment = false;  ///< received: IPv4's flag
 };
 
 /// A TCP segment. Sent: what is unset gets its usual value. Expected: what is unset matches

@@ -95,6 +95,7 @@ bool read_ip4(Frame& frame, const Bytes& bytes, std::string& why) {
   ip.source = get_address(bytes, kEtherBytes + 12, 4);
   ip.target = get_address(bytes, kEtherBytes + 16, 4);
   const uint16_t where = get16(bytes, kEtherBytes + 6);
+  ip.dont_fragment = (where & 0x4000) != 0;
   if ((where & 0x3fff) != 0) {
     ip.fragment =
         FragmentOf{get16(bytes, kEtherBytes + 4), static_cast<uint16_t>((where & 0x1fff) * 8),
