@@ -2,6 +2,7 @@
 #include "stack/gate.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "lwip/ip.h"
@@ -17,7 +18,6 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kSecondNs = 1'000'000'000;
-constexpr uint64_t kPatienceNs = 3 * kSecondNs;  // lwIP asks again after one
 constexpr uint32_t kChallengesPerSecond = 1000;
 
 bool is_no_host4(const uint8_t* address, const netif& in) {
@@ -67,27 +67,6 @@ bool Gate::ip4(const uint8_t* header, const netif& in) noexcept {
 bool Gate::ip6(const uint8_t* header, const netif& in) noexcept {
   if (!is_no_host6(header + 8, in)) return true;
   ++counters_.rx_martian;
-  return false;
-}
-
-Gate::Question& Gate::question_of(const std::array<uint8_t, 16>& address) noexcept {
-  uint32_t hash = 0;
-  for (const uint8_t byte : address) hash = hash * 31 + byte;
-  return questions_[hash % kQuestions];
-}
-
-void Gate::asked(const uint8_t* address, uint32_t n_bytes, uint64_t now_ns) noexcept {
-  std::array<uint8_t, 16> key{};
-  std::copy_n(address, n_bytes, key.begin());
-  question_of(key) = {key, now_ns + kPatienceNs};
-}
-
-bool Gate::answer(const uint8_t* address, uint32_t n_bytes, uint64_t now_ns) noexcept {
-  std::array<uint8_t, 16> key{};
-  std::copy_n(address, n_bytes, key.begin());
-  const Question& question = question_of(key);
-  if (question.address == key && now_ns < question.until_ns) return true;
-  ++(n_bytes == 4 ? counters_.rx_unasked_arp : counters_.rx_unasked_nd);
   return false;
 }
 

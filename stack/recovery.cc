@@ -84,6 +84,7 @@ void Recovery::prepare(tcp_pcb& pcb) noexcept {
   news_.now_ns = engine.clock->now_ns();
   const tcp_seg* const handshake = pcb.unacked;
   if (handshake == nullptr || pcb.nrtx != 0) return;
+  if ((sent_of(*handshake).marks & kResent) != 0) return;
   const uint64_t sent_ns = sent_of(*handshake).at_ns;
   news_.original.rtt_ns = news_.now_ns - std::min(sent_ns, news_.now_ns);
 }

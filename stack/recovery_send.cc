@@ -33,6 +33,8 @@ void Recovery::on_output(const tcp_pcb& pcb, pbuf& p, const tcp_hdr& header) noe
     self->note_output(sent_of(&p), lwip_ntohl(header.seqno), length, now_ns);
   } else {
     sent_of(&p) = {now_ns, 0};
+    // Nobody knows when the answer to a SYN was sent that was a cookie.
+    if (engine.replayed_isn != nullptr) sent_of(&p).marks = kResent;
   }
 }
 

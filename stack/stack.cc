@@ -19,9 +19,11 @@
 #include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
+#include "stack/neighbors.h"
 #include "stack/netif.h"
 #include "stack/recovery.h"
 #include "stack/socket.h"
+#include "stack/syn_cookies.h"
 #include "stack/tcp.h"
 #include "stack/telemetry.h"
 #include "stack/udp.h"
@@ -65,7 +67,16 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
   demux_->socket_bytes = sizeof(TcpSocket);
   gate_ = std::make_unique<Gate>(counters);
-  engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get(), gate_.get(), 0};
+  neighbors_ = std::make_unique<Neighbors>(counters);
+  syn_cookies_ = std::make_unique<SynCookies>(counters);
+  engine = {.pool = pool.get(),
+            .clock = &clock,
+            .counters = &counters,
+            .stack = this,
+            .demux = demux_.get(),
+            .gate = gate_.get(),
+            .neighbors = neighbors_.get(),
+            .syn_cookies = syn_cookies_.get()};
   try {
     if (!lwip_is_initialised) lwip_init();
     lwip_is_initialised = true;
@@ -167,6 +178,7 @@ void Stack::run_timers(uint64_t now) noexcept {
 }
 
 void Stack::run_second_timers() noexcept {
+  neighbors_->tick(now_ns());
   etharp_tmr();
   ip_reass_tmr();
   nd6_tmr();

@@ -31,10 +31,12 @@ namespace millrace {
 struct IcmpError;
 class Demux;
 class Gate;
+class Neighbors;
 class Netif;
 class Pool;
 class Port;
 class Socket;
+class SynCookies;
 
 /// One queue of a configured port.
 struct PortQueue {
@@ -177,6 +179,8 @@ class Stack {
   StackLock lock_;
   std::unique_ptr<Demux> demux_;
   std::unique_ptr<Gate> gate_;
+  std::unique_ptr<Neighbors> neighbors_;
+  std::unique_ptr<SynCookies> syn_cookies_;
   std::vector<std::unique_ptr<Netif>> netifs_;  ///< [0] is the loopback
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;

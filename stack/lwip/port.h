@@ -41,7 +41,9 @@ struct Parcel {
 
 class Demux;
 class Gate;
+class Neighbors;
 class Socket;
+class SynCookies;
 
 /// What stands there instead while a caller reads the payload in place (stack/loan.h).
 struct Loan {
@@ -94,7 +96,11 @@ struct Engine {
   Stack* stack = nullptr;
   Demux* demux = nullptr;
   Gate* gate = nullptr;
+  Neighbors* neighbors = nullptr;
+  SynCookies* syn_cookies = nullptr;
   uint64_t last_sent_ns = 0;  ///< when the last TCP segment was; no two at the same time
+  /// While a SYN is replayed (syn_cookies.h): the number that its connection has. Nothing is sent then.
+  const uint32_t* replayed_isn = nullptr;
 };
 extern Engine engine;
 

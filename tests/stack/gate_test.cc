@@ -112,21 +112,6 @@ TEST_P(Gate_Tcp, OverlappingSegmentsInAnyOrderGiveTheStreamThatWasSent) {
   }
 }
 
-TEST_P(Gate_Tcp, AFloodOfSynsLeavesRoomForOneWhoMeansIt) {
-  for (uint16_t i = 0; i < 5000; ++i) {
-    Flow attacker(*this, family(), static_cast<uint16_t>(10'000 + i), 80);
-    attacker.send(tcp().syn().seq(i).mss(1460));
-    run();
-    peer().forget();
-  }
-  EXPECT_EQ(counters().half_open_dropped, 5000u - 255u);
-  Flow customer(*this, family(), 50'000, 80);
-  customer.connect();
-  const auto served = listener->accept();
-  ASSERT_NE(served, nullptr);
-  expect_alive();
-}
-
 TEST_P(Gate_Tcp, OutOfOrderSegmentsDoNotTakeAllMbufs) {
   std::vector<std::unique_ptr<Flow>> flows;
   std::vector<std::unique_ptr<App>> apps;
@@ -223,50 +208,6 @@ TEST_F(Gate_Ip4, SourceRoutesAreNotFollowed) {
     EXPECT_EQ(udp.receive().error, WsaError::kWouldBlock);
   }
   EXPECT_EQ(counters().rx_source_route, 2u);
-}
-
-// ---- neighbors ----
-
-class Gate_Neighbors : public FamilyTest {
- protected:
-  void claim_peers_address(const Mac& mac) {
-    Frame answer;
-    const IpAddress address = address_of(Host::kPeer, family());
-    answer.to = peer().stack_mac();
-    answer.from = mac;
-    if (family() == 4) {
-      answer.arp = Arp{2, mac, address, peer().stack_mac(), address_of(Host::kStack, 4)};
-    } else {
-      answer = ip_frame(6);
-      answer.to = peer().stack_mac();
-      answer.from = mac;
-      answer.ip->ttl = 255;
-      answer.icmp = Icmp{136, 0, {0x20, 0, 0, 0}};  // override
-      Bytes& body = answer.icmp->body;
-      body.insert(body.end(), address.bytes.begin(), address.bytes.end());
-      body.insert(body.end(), {2, 1});
-      body.insert(body.end(), mac.begin(), mac.end());
-    }
-    peer().send(answer);
-    run();
-  }
-};
-MILLRACE_BOTH_FAMILIES(Gate_Neighbors);
-
-TEST_P(Gate_Neighbors, AnAnswerThatNobodyAskedForChangesNothing) {
-  App udp(*this, Transport::kUdp, family());
-  ASSERT_EQ(udp.send(bytes_of("ask"), at_peer(6000)).error, WsaError::kOk);
-  run();
-  EXPECT_TRUE(peer().next());
-  advance(4000);
-  const Mac thief = {2, 6, 6, 6, 6, 6};
-  claim_peers_address(thief);
-  EXPECT_EQ(counters().rx_unasked_arp + counters().rx_unasked_nd, 1u);
-  ASSERT_EQ(udp.send(bytes_of("secret"), at_peer(6000)).error, WsaError::kOk);
-  run();
-  const auto sent = peer().next();
-  ASSERT_TRUE(sent && sent->frame.udp);
-  EXPECT_EQ(sent->frame.to, peer().mac());
 }
 
 }  // namespace

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Where lwIP shows us each TCP segment: coming in, once it knows the connection or listener that the
+// segment is for (in host byte order by then), and going out.
+#include <rte_mempool.h>
+
+#include <cstring>
+
+#include "lwip/ip.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/prot/tcp.h"
+#include "stack/demux.h"
+#include "stack/gate.h"
+#include "stack/lwip/lwip_hooks.h"
+#include "stack/lwip/port.h"
+#include "stack/lwip/simultaneous_open.h"
+#include "stack/recovery.h"
+#include "stack/syn_cookies.h"
+
+namespace millrace {
+namespace {
+
+// The smallest MSS a peer may dictate: below it a 1-byte-payload peer costs us a header per byte,
+// and lwIP's tcp_out.c asserts when an option shrinks the MSS under what is already queued.
+constexpr uint16_t kLeastMss = 216;
+
+// lwIP believes an MSS in any segment, and lowers it to what the route carries only in these two
+// states: a SYN that comes twice would make a connection send what no frame can carry.
+bool is_handshake(const tcp_pcb& pcb, const tcp_hdr& header) {
+  return (TCPH_FLAGS(&header) & TCP_SYN) != 0 && (pcb.state == LISTEN || pcb.state == SYN_SENT);
+}
+
+// Walks the options; an MSS outside a SYN becomes NOPs, one inside is raised to kLeastMss.
+void tame_options(uint8_t* option, size_t length, bool syn) {
+  size_t at = 0;
+  while (at < length) {
+    const uint8_t kind = option[at];
+    if (kind == LWIP_TCP_OPT_EOL) return;
+    if (kind == LWIP_TCP_OPT_NOP) {
+      ++at;
+      continue;
+    }
+    if (at + 1 >= length || option[at + 1] < 2 || at + option[at + 1] > length) {
+      std::memset(option + at, LWIP_TCP_OPT_NOP, length - at);  // malformed: lwIP shall not see it
+      return;
+    }
+    const uint8_t size = option[at + 1];
+    if (kind == LWIP_TCP_OPT_MSS && !syn) {
+      std::memset(option + at, LWIP_TCP_OPT_NOP, size);
+    } else if (kind == LWIP_TCP_OPT_MSS && size == LWIP_TCP_OPT_LEN_MSS) {
+      const auto mss = static_cast<uint16_t>((option[at + 2] << 8) | option[at + 3]);
+      if (mss < kLeastMss) {
+        option[at + 2] = static_cast<uint8_t>(kLeastMss >> 8);
+        option[at + 3] = static_cast<uint8_t>(kLeastMss & 0xff);
+      }
+    }
+    at += size;
+  }
+}
+
+// What arrives out of order pins an mbuf each, on as many connections as a sender likes to open. With
+// half of the mbufs in use, only what is in order gets in; the rest will be sent again.
+bool is_too_early(const tcp_pcb& pcb, const tcp_hdr& header, pbuf* p) {
+  if (pcb.state < ESTABLISHED || p->tot_len == 0 || !TCP_SEQ_GT(header.seqno, pcb.rcv_nxt)) {
+    return false;
+  }
+  const rte_mempool& pool = *mbuf_of(p)->pool;
+  return rte_mempool_avail_count(&pool) < pool.size / 2;
+}
+
+/// What the gate lets through; the rest is counted, and answered where it must be.
+bool passes(tcp_pcb& pcb, const tcp_hdr& header, pbuf* p) {
+  const Verdict verdict = engine.gate->tcp(pcb, header);
+  if (verdict != Verdict::kPass) {
+    ++engine.counters->rx_bad_segment;
+    const bool answers = verdict == Verdict::kChallenge;
+    if (answers && engine.gate->may_challenge(engine.clock->now_ns())) tcp_send_empty_ack(&pcb);
+    return false;
+  }
+  if (!is_too_early(pcb, header, p)) return true;
+  ++engine.counters->rx_out_of_order_refused;
+  tcp_send_empty_ack(&pcb);  // so that the peer learns what is missing
+  return false;
+}
+
+// The segment as it was before lwIP looked at it, once more. Its header was turned to host order in
+// place. @return what tells lwIP that p has been seen to
+err_t input_again(tcp_hdr& header, pbuf* p) {
+  header.src = lwip_htons(header.src);
+  header.dest = lwip_htons(header.dest);
+  header.seqno = lwip_htonl(header.seqno);
+  header.ackno = lwip_htonl(header.ackno);
+  header.wnd = lwip_htons(header.wnd);
+  if (pbuf_add_header_force(p, TCPH_HDRLEN_BYTES(&header)) == 0) {
+    pbuf_ref(p);  // one for tcp_input, one for our caller
+    engine.demux->tcp_in_again(p, ip_current_input_netif());
+  }
+  return ERR_ABRT;
+}
+
+// RFC 9293 3.10.7.4, RFC 6191: a client that comes back from the same port, with numbers above the
+// old ones, need not wait for the end of TIME_WAIT. lwIP would reset it.
+bool begins_anew(const tcp_pcb& pcb, const tcp_hdr& header) {
+  return pcb.state == TIME_WAIT &&
+         (TCPH_FLAGS(&header) & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
+         TCP_SEQ_GT(header.seqno, pcb.rcv_nxt);
+}
+
+void end_time_wait(tcp_pcb& pcb) {
+  // Its socket may not have noticed yet that all is over.
+  if (pcb.callback_arg != nullptr && pcb.errf != nullptr) pcb.errf(pcb.callback_arg, ERR_CLSD);
+  engine.demux->abort(pcb);  // in TIME_WAIT: frees it, without a word to anyone
+}
+
+/// A segment for a listener. A SYN that finds no room, and the ACK that comes back to such a one, are
+/// the cookies' (syn_cookies.h).
+err_t admit(tcp_pcb_listen& listener, tcp_hdr& header, uint16_t opt_len, pbuf* p) {
+  if (engine.replayed_isn != nullptr) return ERR_OK;
+  SynCookies& cookies = *engine.syn_cookies;
+  const unsigned flags = TCPH_FLAGS(&header) & (TCP_SYN | TCP_ACK | TCP_RST);
+  const uint64_t now_ns = engine.clock->now_ns();
+  if (flags == TCP_SYN && listener.accepts_pending >= listener.backlog) {
+    const auto* const options = reinterpret_cast<const uint8_t*>(&header + 1);
+    cookies.answer(header, SynOffer::of(options, opt_len), now_ns);
+    return ERR_VAL;
+  }
+  if (flags != TCP_ACK || !cookies.are_out(now_ns)) return ERR_OK;
+  const auto offer = cookies.recall(header, now_ns);
+  if (!offer) return ERR_OK;  // lwIP resets it
+  if (!cookies.replay(header, *offer, listener)) return ERR_VAL;  // no memory: the peer repeats itself
+  return input_again(header, p);
+}
+
+}  // namespace
+}  // namespace millrace
+
+using millrace::engine;
+
+extern "C" {
+
+err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t opt1_len,
+                      uint8_t* opt2, pbuf* p) {
+  using namespace millrace;
+  if (begins_anew(*pcb, *header)) {
+    end_time_wait(*pcb);
+    return input_again(*header, p);
+  }
+  if (is_answer_to_simultaneous_open(*pcb, *header)) return input_again(*header, p);
+  if (!passes(*pcb, *header, p)) return ERR_VAL;
+  if (opt1_len < opt_len && opt2 != nullptr) {
+    ++engine.counters->rx_split_options;
+    return ERR_VAL;  // options across two buffers: no sender does that, and nobody can check it
+  }
+  if (opt_len != 0) {
+    auto* const options = reinterpret_cast<uint8_t*>(header + 1);
+    tame_options(options, opt_len, is_handshake(*pcb, *header));
+  }
+  if (pcb->state == LISTEN) {
+    const err_t error = admit(*reinterpret_cast<tcp_pcb_listen*>(pcb), *header, opt_len, p);
+    if (error != ERR_OK) return error;
+  }
+  const unsigned syn = TCPH_FLAGS(header) & (TCP_SYN | TCP_ACK | TCP_RST);
+  if (pcb->state == SYN_SENT && syn == TCP_SYN) open_simultaneously(*pcb, *header);
+  if ((TCPH_FLAGS(header) & TCP_URG) != 0) millrace_tcp_urgent_in(pcb, header);
+  Recovery::on_header(*pcb, *header, opt_len, p->tot_len);
+  return ERR_OK;
+}
+
+uint32_t* millrace_tcp_out(pbuf* p, tcp_hdr* header, const tcp_pcb* pcb, uint32_t* options) {
+  if (pcb == nullptr) return options;
+  millrace::Recovery::on_output(*pcb, *p, *header);
+  return millrace_sends_urgent != 0 ? millrace_tcp_urgent_out(pcb, header, options) : options;
+}
+}
