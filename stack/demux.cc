@@ -53,7 +53,9 @@ Demux::Demux(uint32_t most_connections, Counters& counters)
   tcp_ticks = tick_;
 }
 
-Demux::~Demux() = default;
+Demux::~Demux() {
+  static_assert(kBytesPerConnection == kBucketsPerConnection * sizeof(Bucket));
+}
 
 Demux::Bucket& Demux::bucket_of(const ip_addr_t& local, uint16_t local_port, const ip_addr_t& peer,
                                 uint16_t peer_port) const noexcept {
@@ -140,6 +142,7 @@ err_t Demux::connect(tcp_pcb& pcb, const ip_addr_t& peer, uint16_t port,
 
 void Demux::close(tcp_pcb& pcb) noexcept {
   if (pcb.state == LISTEN) forget_listener(pcb);
+  if (pcb.state != LISTEN) Recovery::before_send(pcb);
   const Scope scope(*this, pcb);
   if (tcp_close(&pcb) != ERR_OK) tcp_abort(&pcb);
 }
@@ -155,12 +158,14 @@ void Demux::drop(tcp_pcb& pcb) noexcept {
 }
 
 void Demux::shut_send(tcp_pcb& pcb) noexcept {
+  Recovery::before_send(pcb);
   const Scope scope(*this, pcb);
   (void)tcp_shutdown(&pcb, 0, 1);
 }
 
 // These two touch no list, only what timers look at.
 void Demux::output(tcp_pcb& pcb) noexcept {
+  if (pcb.unsent != nullptr) Recovery::before_send(pcb);
   (void)tcp_output(&pcb);
   rearm(pcb);
 }

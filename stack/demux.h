@@ -36,6 +36,8 @@ class Demux {
   Demux(uint32_t most_connections, Counters& counters);
   ~Demux();
   static constexpr uint32_t kMostBuckets = 1u << 22;
+  /// Its share of the table, at least.
+  static constexpr size_t kBytesPerConnection = 96;
   /// Of those made from now on; tests make lists long with it.
   static inline uint32_t most_buckets = kMostBuckets;
   Demux(const Demux&) = delete;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "stack/gate.h"
 
+#include <rte_random.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -18,7 +20,7 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kSecondNs = 1'000'000'000;
-constexpr uint32_t kChallengesPerSecond = 1000;
+constexpr uint32_t kMostChallenges = 1000;  // a second
 
 bool is_no_host4(const uint8_t* address, const netif& in) {
   if (address[0] == 0 || address[0] == 127 || address[0] >= 224) return true;
@@ -105,13 +107,15 @@ Verdict Gate::tcp(const tcp_pcb& pcb, const tcp_hdr& header) const noexcept {
   return is_plausible ? Verdict::kPass : Verdict::kChallenge;
 }
 
+// How many there are differs from second to second: one that is known lets an attacker count, on a
+// connection of its own, what a forged segment has used up on another's (CVE-2016-5696).
 bool Gate::may_challenge(uint64_t now_ns) noexcept {
   if (now_ns - challenges_since_ns_ >= kSecondNs) {
     challenges_since_ns_ = now_ns;
-    n_challenges_ = 0;
+    n_challenges_left_ = kMostChallenges / 2 + static_cast<uint32_t>(rte_rand_max(kMostChallenges / 2 + 1));
   }
-  if (n_challenges_ == kChallengesPerSecond) return false;
-  ++n_challenges_;
+  if (n_challenges_left_ == 0) return false;
+  --n_challenges_left_;
   ++counters_.tx_challenge_acks;
   return true;
 }

@@ -40,7 +40,7 @@ class Gate {
  private:
   Counters& counters_;
   uint64_t challenges_since_ns_ = 0;
-  uint32_t n_challenges_ = 0;
+  uint32_t n_challenges_left_ = 500;
 };
 
 }  // namespace millrace

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "dpdk_io/eal.h"
+#include "stack/capacity.h"
 
 namespace millrace {
 namespace {
@@ -43,6 +44,7 @@ Runtime::Runtime(const Config& config) : config_(config) {
     queues.push_back({ports_.back().get(), 0, &port});
   }
   stack_ = std::make_unique<Stack>(config_, *clock_, *pool_, *loop_, queues);
+  log_capacity(config_);
   keeper_ = std::jthread([this](const std::stop_token& stop) { keep(stop); });
 }
 

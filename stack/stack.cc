@@ -63,6 +63,8 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   millrace_tcp_snd_buf = config.tcp.send_buffer_bytes;
   millrace_tcp_msl_ms = config.tcp.time_wait_ms / 2;
   millrace_tcp_max_rtx = config.tcp.max_retransmissions;
+  // Fragments pin an mbuf each, however short they are; the longest datagram has 47 of 1400 bytes.
+  millrace_reass_max_pbufs = std::clamp(pool.size() / 8, 64u, 1024u);
   Recovery::congestion_control = config.tcp.congestion_control;
   demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
   demux_->socket_bytes = sizeof(TcpSocket);

@@ -92,7 +92,7 @@ class Stack {
 
   // ---- sockets; with the lock held ----
 
-  /// A new socket without a handle. @return null: max_sockets are open (WSAEMFILE)
+  /// A new socket without a handle. @return null: max_sockets are open, or no memory (WSAENOBUFS)
   Socket* open(Transport transport, uint8_t family);
   /// Gives a socket its handle; the table holds one reference from now on.
   SOCKET insert(Socket& socket);

@@ -46,11 +46,12 @@ Outcome TcpSocket::send(const SendCall& call) {
   return wait_for(sends_, request, options.send_timeout_ms);
 }
 
-// Room that SO_SNDBUF leaves of what lwIP would take; at least one segment when nothing is in flight.
+// Room that SO_SNDBUF leaves of what lwIP would take; at least one segment when nothing is in flight, and
+// no more than that where mbufs are scarce: peers that acknowledge nothing shall not have them all.
 uint32_t TcpSocket::send_room() const noexcept {
   const uint32_t in_use = millrace_tcp_snd_buf - pcb_->snd_buf;
-  const uint32_t most =
-      std::clamp<uint32_t>(options.send_buffer_bytes, pcb_->mss, millrace_tcp_snd_buf);
+  const uint32_t wanted = stack_.mbufs_are_scarce() ? 0 : options.send_buffer_bytes;
+  const uint32_t most = std::clamp<uint32_t>(wanted, pcb_->mss, millrace_tcp_snd_buf);
   return most > in_use ? most - in_use : 0;
 }
 

@@ -42,4 +42,5 @@ set_source_files_properties(${LWIP_DIR}/src/core/ipv4/ip4.c PROPERTIES COMPILE_D
 set_source_files_properties(${LWIP_DIR}/src/core/ipv6/ip6.c PROPERTIES COMPILE_DEFINITIONS
   "icmp6_input=millrace_icmp6_in;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
 # init.c only checks options, at compile time, where a variable is no number.
-set_source_files_properties(${LWIP_DIR}/src/core/init.c PROPERTIES COMPILE_DEFINITIONS TCP_WND=524288)
+set_source_files_properties(${LWIP_DIR}/src/core/init.c PROPERTIES COMPILE_DEFINITIONS
+  "TCP_WND=524288;IP_REASS_MAX_PBUFS=1024")

@@ -21,6 +21,7 @@ unsigned int millrace_tcp_wnd = 524288;
 unsigned int millrace_tcp_snd_buf = 262144;
 unsigned int millrace_tcp_msl_ms = 15000;
 unsigned int millrace_tcp_max_rtx = 12;
+unsigned int millrace_reass_max_pbufs = 1024;
 }
 
 namespace millrace {

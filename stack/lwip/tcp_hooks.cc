@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Where lwIP shows us each TCP segment: coming in, once it knows the connection or listener that the
 // segment is for (in host byte order by then), and going out.
-#include <rte_mempool.h>
-
 #include <cstring>
 
 #include "lwip/ip.h"
@@ -11,6 +9,7 @@
 #include "stack/demux.h"
 #include "stack/gate.h"
 #include "stack/lwip/lwip_hooks.h"
+#include "stack/lwip/out_of_order.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip/simultaneous_open.h"
 #include "stack/recovery.h"
@@ -57,16 +56,6 @@ void tame_options(uint8_t* option, size_t length, bool syn) {
   }
 }
 
-// What arrives out of order pins an mbuf each, on as many connections as a sender likes to open. With
-// half of the mbufs in use, only what is in order gets in; the rest will be sent again.
-bool is_too_early(const tcp_pcb& pcb, const tcp_hdr& header, pbuf* p) {
-  if (pcb.state < ESTABLISHED || p->tot_len == 0 || !TCP_SEQ_GT(header.seqno, pcb.rcv_nxt)) {
-    return false;
-  }
-  const rte_mempool& pool = *mbuf_of(p)->pool;
-  return rte_mempool_avail_count(&pool) < pool.size / 2;
-}
-
 /// What the gate lets through; the rest is counted, and answered where it must be.
 bool passes(tcp_pcb& pcb, const tcp_hdr& header, pbuf* p) {
   const Verdict verdict = engine.gate->tcp(pcb, header);
@@ -76,7 +65,7 @@ bool passes(tcp_pcb& pcb, const tcp_hdr& header, pbuf* p) {
     if (answers && engine.gate->may_challenge(engine.clock->now_ns())) tcp_send_empty_ack(&pcb);
     return false;
   }
-  if (!is_too_early(pcb, header, p)) return true;
+  if (!is_too_early(pcb, header, *p)) return true;
   ++engine.counters->rx_out_of_order_refused;
   tcp_send_empty_ack(&pcb);  // so that the peer learns what is missing
   return false;
@@ -95,6 +84,22 @@ err_t input_again(tcp_hdr& header, pbuf* p) {
     engine.demux->tcp_in_again(p, ip_current_input_netif());
   }
   return ERR_ABRT;
+}
+
+/// What of a segment is new to lwIP. @return ERR_OK: all of it
+err_t pass_news(tcp_pcb& pcb, tcp_hdr& header, pbuf* p) {
+  uint16_t n_known = 0;
+  switch (news_in(pcb, header, *p, n_known)) {
+    case News::kAll:
+      return ERR_OK;
+    case News::kNothing:
+      ++engine.counters->rx_out_of_order_known;
+      tcp_send_empty_ack(&pcb);  // what is missing is something else
+      return ERR_VAL;
+    case News::kRest:
+      return input_again(trim_front(header, *p, n_known), p);
+  }
+  return ERR_OK;
 }
 
 // RFC 9293 3.10.7.4, RFC 6191: a client that comes back from the same port, with numbers above the
@@ -158,6 +163,7 @@ err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t 
     const err_t error = admit(*reinterpret_cast<tcp_pcb_listen*>(pcb), *header, opt_len, p);
     if (error != ERR_OK) return error;
   }
+  if (const err_t error = pass_news(*pcb, *header, p); error != ERR_OK) return error;
   const unsigned syn = TCPH_FLAGS(header) & (TCP_SYN | TCP_ACK | TCP_RST);
   if (pcb->state == SYN_SENT && syn == TCP_SYN) open_simultaneously(*pcb, *header);
   if ((TCPH_FLAGS(header) & TCP_URG) != 0) millrace_tcp_urgent_in(pcb, header);

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+
+namespace millrace {
+
+/// Prints one JSON object: latencies of a good connection with and without a flood of SYNs.
+void run_flood(uint32_t syns_per_s);
+
+}  // namespace millrace
