@@ -47,7 +47,7 @@ void check(bool ok, const char* what) {
   std::exit(1);
 }
 
-ManyPeers::ManyPeers(uint32_t n)
+ManyPeers::ManyPeers(uint32_t n, const Clock& clock)
     : stack_pool_("stack", 32767, 2048, 256), peer_pool_("peer", 16383, 2048, 256) {
   PortConfig port;
   port.device = "net_ring_wire_a";
@@ -61,7 +61,7 @@ ManyPeers::ManyPeers(uint32_t n)
   loop_ = Port::ring_loop("lo", stack_pool_, 1024);
   std::tie(port_, peer_port_) = Port::ring_pair("wire", stack_pool_, peer_pool_, 4096);
   const std::array queues = {PortQueue{port_.get(), 0, &config_.ports.front()}};
-  stack_ = std::make_unique<Stack>(config_, clock_, stack_pool_, *loop_, queues);
+  stack_ = std::make_unique<Stack>(config_, clock, stack_pool_, *loop_, queues);
   listener_ = stack_->open(Transport::kTcp, 4);
   listener_->options.is_nonblocking = true;
   check(listener_->bind({IpAddress::any(4), kPort}) == WsaError::kOk, "bind");

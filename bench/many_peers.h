@@ -42,7 +42,7 @@ class ManyPeers {
   };
 
   /// @param n  connections to come at most
-  explicit ManyPeers(uint32_t n);
+  ManyPeers(uint32_t n, const Clock& clock);
   ~ManyPeers();
   ManyPeers(const ManyPeers&) = delete;
   ManyPeers& operator=(const ManyPeers&) = delete;
@@ -85,7 +85,6 @@ class ManyPeers {
   void turn_and_take(const std::array<uint32_t, kBatch>& batch);
 
   Config config_;
-  TscClock clock_;
   Pool stack_pool_, peer_pool_;
   std::unique_ptr<Port> loop_, port_, peer_port_;
   std::unique_ptr<Stack> stack_;

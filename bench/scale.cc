@@ -29,7 +29,8 @@ uint64_t resident_bytes() {
 }
 
 void run(uint32_t n, size_t n_segments) {
-  ManyPeers bench(n);
+  const TscClock clock;
+  ManyPeers bench(n, clock);
   const uint64_t before = resident_bytes();
   const double setup_ns = bench.connect(n);
   const uint64_t after = resident_bytes();
