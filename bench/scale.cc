@@ -7,7 +7,8 @@
 //   idle turn a turn in which nothing arrives
 //   flood     SYNs that nobody means (flood.cc)
 //
-// usage: scale_cost CONNECTIONS [SEGMENTS] | scale_cost flood [SYNS_PER_S]; prints one JSON object.
+// usage: scale_cost CONNECTIONS [SEGMENTS] | scale_cost flood [SYNS_PER_S] | scale_cost syns N;
+// prints one JSON object.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -59,16 +60,19 @@ void run(uint32_t n, size_t n_segments) {
 
 int main(int argc, char** argv) {
   const bool is_flood = argc > 1 && std::strcmp(argv[1], "flood") == 0;
-  const long n = is_flood ? 1 : argc > 1 ? std::atol(argv[1]) : 0;
+  const bool is_syns = argc > 2 && std::strcmp(argv[1], "syns") == 0;
+  const long n = is_flood || is_syns ? 1 : argc > 1 ? std::atol(argv[1]) : 0;
   const long more = argc > 2 ? std::atol(argv[2]) : 1'000'000;
   if (n < 1 || n > 1'000'000 || more < 1 || (is_flood && more > 100'000'000)) {
-    std::fputs("usage: scale_cost CONNECTIONS [SEGMENTS] | scale_cost flood [SYNS_PER_S]\n", stderr);
+    std::fputs("usage: scale_cost CONNECTIONS [SEGMENTS] | flood [SYNS_PER_S] | syns N\n", stderr);
     return 1;
   }
   try {
     millrace::eal_start(millrace::Config::loopback().eal_args);
     if (is_flood) {
       millrace::run_flood(static_cast<uint32_t>(more));
+    } else if (is_syns) {
+      millrace::run_syns(static_cast<size_t>(more));
     } else {
       millrace::run(static_cast<uint32_t>(n), static_cast<size_t>(more));
     }

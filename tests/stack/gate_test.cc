@@ -50,6 +50,7 @@ TEST_P(Gate_Tcp, ABlindResetInTheWindowIsChallenged) {
     flow->send(tcp().rst().seq(1 + ahead));
     flow->expect(tcp().seq(1).ack(1));
   }
+  EXPECT_EQ(counters().tx_challenge_acks, 3u) << "lwIP's own would not be limited";
   flow->send(tcp().rst().seq(1 + 2'000'000));
   flow->expect_nothing();
   flow->send(tcp().rst().seq(0));
@@ -66,6 +67,7 @@ TEST_P(Gate_Tcp, ASynInAConnectionIsChallenged) {
     flow->send(tcp().syn().seq(seq).mss(1460));
     flow->expect(tcp().seq(1).ack(1));
   }
+  EXPECT_EQ(counters().tx_challenge_acks, 4u) << "lwIP's own would not be limited";
   flow->send(tcp().seq(1).ack(1).data("goes on"));
   run();
   EXPECT_EQ(app->text(), "goes on");
