@@ -82,7 +82,7 @@ SOCKET WSPAPI wsp_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpP
     Stack& stack = stack_for_new();
     const Stack::Guard guard(stack);
     Socket* const socket = stack.open(transport, family);
-    if (socket == nullptr) return fail(WSAEMFILE, lpErrno);
+    if (socket == nullptr) return fail(WSAENOBUFS, lpErrno);
     socket->options.is_overlapped = (dwFlags & WSA_FLAG_OVERLAPPED) != 0;
     inner = stack.insert(*socket);
     socket->unref();

@@ -53,7 +53,9 @@ Demux::Demux(uint32_t most_connections, Counters& counters)
   tcp_ticks = tick_;
 }
 
-Demux::~Demux() = default;
+Demux::~Demux() {
+  static_assert(kBytesPerConnection == kBucketsPerConnection * sizeof(Bucket));
+}
 
 Demux::Bucket& Demux::bucket_of(const ip_addr_t& local, uint16_t local_port, const ip_addr_t& peer,
                                 uint16_t peer_port) const noexcept {
@@ -114,7 +116,10 @@ void Demux::tcp_in(pbuf* segment, netif* from) noexcept {
 
 void Demux::tcp_in_again(pbuf* segment, netif* from) noexcept {
   assert(scope_ != nullptr);
+  const uint16_t flags = from->chksum_flags;
+  from->chksum_flags = static_cast<uint16_t>(flags & ~NETIF_CHECKSUM_CHECK_TCP);
   tcp_input(segment, from);
+  from->chksum_flags = flags;
 }
 
 void Demux::udp_in(pbuf* datagram, netif* from) noexcept {
@@ -145,6 +150,7 @@ err_t Demux::connect(tcp_pcb& pcb, const ip_addr_t& peer, uint16_t port,
 
 void Demux::close(tcp_pcb& pcb) noexcept {
   if (pcb.state == LISTEN) forget_listener(pcb);
+  if (pcb.state != LISTEN) Recovery::before_send(pcb);
   const Scope scope(*this, pcb);
   if (tcp_close(&pcb) != ERR_OK) tcp_abort(&pcb);
 }
@@ -160,12 +166,14 @@ void Demux::drop(tcp_pcb& pcb) noexcept {
 }
 
 void Demux::shut_send(tcp_pcb& pcb) noexcept {
+  Recovery::before_send(pcb);
   const Scope scope(*this, pcb);
   (void)tcp_shutdown(&pcb, 0, 1);
 }
 
 // These two touch no list, only what timers look at.
 void Demux::output(tcp_pcb& pcb) noexcept {
+  if (pcb.unsent != nullptr) Recovery::before_send(pcb);
   (void)Recovery::output(pcb);
   rearm(pcb);
 }
@@ -183,40 +191,6 @@ err_t Demux::bind(udp_pcb& pcb, const ip_addr_t& address, uint16_t port) noexcep
 void Demux::remove(udp_pcb& pcb) noexcept {
   const UdpScope scope(*this, pcb.local_port);
   udp_remove(&pcb);
-}
-
-void Demux::note_half_open(Bucket& bucket, tcp_pcb& pcb) noexcept {
-  constexpr size_t kMany = 65536;  // more than all backlogs: most of them are open or gone
-  half_open_.push_back({&bucket, &pcb, pcb.lastack});
-  if (half_open_.size() < kMany) return;
-  std::erase_if(half_open_, [&](const HalfOpen& old) {
-    return old.bucket != &bucket && still_half_open(old) == nullptr;
-  });
-}
-
-tcp_pcb* Demux::still_half_open(const HalfOpen& candidate) const noexcept {
-  for (tcp_pcb* pcb = candidate.bucket->active; pcb != nullptr; pcb = pcb->next) {
-    if (pcb != candidate.pcb) continue;
-    return pcb->state == SYN_RCVD && pcb->lastack == candidate.isn ? pcb : nullptr;
-  }
-  return nullptr;
-}
-
-// lwIP would drop the new one, and 255 SYNs that nobody means would shut a port for 20 seconds.
-void Demux::make_room(const tcp_pcb_listen& listener) noexcept {
-  const Scope none(*this, nullptr);  // puts back the bucket that the SYN is for
-  while (!half_open_.empty() && still_half_open(half_open_.front()) == nullptr) {
-    half_open_.pop_front();
-  }
-  if (listener.accepts_pending < listener.backlog) return;
-  for (auto it = half_open_.begin(); it != half_open_.end(); ++it) {
-    tcp_pcb* const pcb = still_half_open(*it);
-    if (pcb == nullptr || pcb->listener != &listener) continue;
-    ++counters_.half_open_dropped;
-    drop(*pcb);
-    half_open_.erase(it);
-    return;
-  }
 }
 
 // lwIP itself would look only on the lists that it sees. A connection needs its listener as long as

@@ -18,7 +18,6 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
@@ -37,6 +36,8 @@ class Demux {
   Demux(uint32_t most_connections, Counters& counters);
   ~Demux();
   static constexpr uint32_t kMostBuckets = 1u << 22;
+  /// Its share of the table, at least.
+  static constexpr size_t kBytesPerConnection = 96;
   /// Of those made from now on; tests make lists long with it.
   static inline uint32_t most_buckets = kMostBuckets;
   Demux(const Demux&) = delete;
@@ -46,7 +47,8 @@ class Demux {
 
   void tcp_in(pbuf* segment, netif* from) noexcept;
   void udp_in(pbuf* datagram, netif* from) noexcept;
-  /// The segment in hand once more, after its pcb has gone.
+  /// The segment in hand once more, its pcb having gone or come, or one that we made up: nobody
+  /// verifies its checksum.
   void tcp_in_again(pbuf* segment, netif* from) noexcept;
 
   class Expected;
@@ -70,8 +72,6 @@ class Demux {
   void recved(tcp_pcb& pcb, uint16_t bytes) noexcept;
   /// The silence that keep-alive counts begins now.
   void restart_keep_alive(tcp_pcb& pcb) noexcept;
-  /// Before a SYN: with the listener's backlog full of half-open connections the oldest one goes.
-  void make_room(const tcp_pcb_listen& listener) noexcept;
   /// Something that timers look at has changed.
   void rearm(const tcp_pcb& pcb) noexcept;
   /// The connection of this 4-tuple. @return null: there is none
@@ -160,15 +160,6 @@ class Demux {
   Scope* scope_ = nullptr;                              ///< the innermost
   UdpScope* udp_scope_ = nullptr;
   std::array<std::vector<Bucket*>, kWheelSlots> wheel_;
-  /// A connection that a SYN has begun; it may be open or gone by now.
-  struct HalfOpen {
-    Bucket* bucket;
-    tcp_pcb* pcb;
-    uint32_t isn;
-  };
-  void note_half_open(Bucket& bucket, tcp_pcb& pcb) noexcept;
-  tcp_pcb* still_half_open(const HalfOpen& candidate) const noexcept;
-  std::deque<HalfOpen> half_open_;  ///< the oldest first
   std::vector<Bucket*> hurried_;
   Visits fast_visits_, slow_visits_;
   uint32_t tick_ = 1;

@@ -8,7 +8,6 @@
 #include <rte_prefetch.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "stack/demux.h"
 #include "stack/demux_scope.h"
@@ -85,8 +84,7 @@ void Demux::look_at(Bucket& bucket, uint32_t tick) noexcept {
 void Demux::rearm(Bucket& bucket) noexcept {
   for (tcp_pcb* list : {bucket.active, bucket.time_wait}) {
     for (; list != nullptr; list = list->next) {
-      const bool is_new = std::exchange(list->ext_args[0].data, &bucket) == nullptr;
-      if (is_new && list->state == SYN_RCVD) note_half_open(bucket, *list);
+      list->ext_args[0].data = &bucket;
       rearm(*list);
     }
   }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "stack/gate.h"
 
+#include <rte_random.h>
+
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "lwip/ip.h"
@@ -17,8 +20,7 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kSecondNs = 1'000'000'000;
-constexpr uint64_t kPatienceNs = 3 * kSecondNs;  // lwIP asks again after one
-constexpr uint32_t kChallengesPerSecond = 1000;
+constexpr uint32_t kMostChallenges = 1000;  // a second
 
 bool is_no_host4(const uint8_t* address, const netif& in) {
   if (address[0] == 0 || address[0] == 127 || address[0] >= 224) return true;
@@ -70,27 +72,6 @@ bool Gate::ip6(const uint8_t* header, const netif& in) noexcept {
   return false;
 }
 
-Gate::Question& Gate::question_of(const std::array<uint8_t, 16>& address) noexcept {
-  uint32_t hash = 0;
-  for (const uint8_t byte : address) hash = hash * 31 + byte;
-  return questions_[hash % kQuestions];
-}
-
-void Gate::asked(const uint8_t* address, uint32_t n_bytes, uint64_t now_ns) noexcept {
-  std::array<uint8_t, 16> key{};
-  std::copy_n(address, n_bytes, key.begin());
-  question_of(key) = {key, now_ns + kPatienceNs};
-}
-
-bool Gate::answer(const uint8_t* address, uint32_t n_bytes, uint64_t now_ns) noexcept {
-  std::array<uint8_t, 16> key{};
-  std::copy_n(address, n_bytes, key.begin());
-  const Question& question = question_of(key);
-  if (question.address == key && now_ns < question.until_ns) return true;
-  ++(n_bytes == 4 ? counters_.rx_unasked_arp : counters_.rx_unasked_nd);
-  return false;
-}
-
 bool Gate::udp(pbuf& datagram, const netif& in) noexcept {
   if (datagram.len < UDP_HLEN) return true;  // lwIP drops it
   const auto& header = *static_cast<const udp_hdr*>(datagram.payload);
@@ -126,13 +107,15 @@ Verdict Gate::tcp(const tcp_pcb& pcb, const tcp_hdr& header) const noexcept {
   return is_plausible ? Verdict::kPass : Verdict::kChallenge;
 }
 
+// How many there are differs from second to second: one that is known lets an attacker count, on a
+// connection of its own, what a forged segment has used up on another's (CVE-2016-5696).
 bool Gate::may_challenge(uint64_t now_ns) noexcept {
   if (now_ns - challenges_since_ns_ >= kSecondNs) {
     challenges_since_ns_ = now_ns;
-    n_challenges_ = 0;
+    n_challenges_left_ = kMostChallenges / 2 + static_cast<uint32_t>(rte_rand_max(kMostChallenges / 2 + 1));
   }
-  if (n_challenges_ == kChallengesPerSecond) return false;
-  ++n_challenges_;
+  if (n_challenges_left_ == 0) return false;
+  --n_challenges_left_;
   ++counters_.tx_challenge_acks;
   return true;
 }

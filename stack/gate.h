@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The gate: what a wire can bring and lwIP 2.2.1 would let through. Each layer's check stands where
-// its header has been made whole: IP's in Netif, TCP's, UDP's and ICMPv6's behind reassembly.
+// its header has been made whole: IP's in Netif, TCP's and UDP's behind reassembly. Neighbors are in
+// neighbors.h, SYN floods in syn_cookies.h.
 // Whatever is refused is counted, by reason (counters.def: "refused").
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "stack/counters.h"
@@ -30,10 +30,6 @@ class Gate {
   /// @param header  whole, options included
   bool ip4(const uint8_t* header, const netif& in) noexcept;
   bool ip6(const uint8_t* header, const netif& in) noexcept;
-  /// An ARP reply, and a neighbor advertisement: only what was asked for. @param address  4 or 16 bytes
-  bool answer(const uint8_t* address, uint32_t n_bytes, uint64_t now_ns) noexcept;
-  /// We ask for this neighbor now.
-  void asked(const uint8_t* address, uint32_t n_bytes, uint64_t now_ns) noexcept;
   /// Lengths and checksum; cuts off what lies behind the datagram (RFC 768, RFC 8200 8.1).
   bool udp(pbuf& datagram, const netif& in) noexcept;
   /// A segment of an existing connection (RFC 9293 3.10.7.4, RFC 5961).
@@ -42,17 +38,9 @@ class Gate {
   bool may_challenge(uint64_t now_ns) noexcept;
 
  private:
-  struct Question {
-    std::array<uint8_t, 16> address{};
-    uint64_t until_ns = 0;
-  };
-  static constexpr uint32_t kQuestions = 256;
-  Question& question_of(const std::array<uint8_t, 16>& address) noexcept;
-
   Counters& counters_;
-  std::array<Question, kQuestions> questions_{};
   uint64_t challenges_since_ns_ = 0;
-  uint32_t n_challenges_ = 0;
+  uint32_t n_challenges_left_ = 500;
 };
 
 }  // namespace millrace

@@ -12,9 +12,9 @@
 #include "lwip/inet_chksum.h"
 #include "lwip/ip.h"
 #include "lwip/prot/icmp6.h"
-#include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
+#include "stack/neighbors.h"
 #include "stack/path_mtu.h"
 
 namespace millrace {
@@ -164,7 +164,7 @@ void handle_error(pbuf* p, netif* in, bool is_6) {
 bool is_asked_for(pbuf* p) {
   std::array<uint8_t, 24> message;
   if (pbuf_copy_partial(p, message.data(), message.size(), 0) != message.size()) return true;
-  return engine.gate->answer(message.data() + 8, 16, engine.clock->now_ns());
+  return engine.neighbors->may_answer6(message.data() + 8, engine.clock->now_ns());
 }
 
 }  // namespace
@@ -182,7 +182,10 @@ void millrace_icmp6_in(pbuf* p, netif* in) {
   const uint8_t type = pbuf_get_at(p, 0);
   const bool is_error = type == ICMP6_TYPE_DUR || type == ICMP6_TYPE_TE || type == ICMP6_TYPE_PTB;
   if (is_error) return millrace::handle_error(p, in, true);
-  if (type == ICMP6_TYPE_NA && !millrace::is_asked_for(p)) {
+  // lwIP believes a redirect of any neighbor, not only of the router concerned (RFC 4861 8.1).
+  const bool is_redirect = type == ICMP6_TYPE_RD;
+  if (is_redirect) ++millrace::engine.counters->rx_redirect;
+  if (is_redirect || (type == ICMP6_TYPE_NA && !millrace::is_asked_for(p))) {
     pbuf_free(p);
     return;
   }

@@ -22,6 +22,7 @@
 #include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
+#include "stack/neighbors.h"
 #include "stack/path_mtu.h"
 #include "stack/siblings.h"
 #include "stack/tx_checksum.h"
@@ -177,6 +178,7 @@ void Netif::add_neighbors(const PortConfig& config) {
       throw StartupError("neighbor " + neighbor.address.text(), "it is in no port's subnet",
                          "correct the address or the port's prefix");
     }
+    engine.neighbors->pin4(address.addr);
   }
 }
 
@@ -284,8 +286,7 @@ bool Netif::passes_gate(uint16_t type, const uint8_t* header) noexcept {
   Gate& gate = *engine.gate;
   if (type == ETHTYPE_IP) return gate.ip4(header, lwip_);
   if (type == ETHTYPE_IPV6) return gate.ip6(header, lwip_);
-  const bool is_reply = header[7] == ARP_REPLY;
-  return !is_reply || gate.answer(header + 14, 4, engine.clock->now_ns());
+  return engine.neighbors->may_claim4(header, lwip_, engine.clock->now_ns());
 }
 
 /// Neighbors that we ask for may answer.
@@ -293,17 +294,18 @@ void Netif::note_question(const pbuf& frame) noexcept {
   const auto* const bytes = static_cast<const uint8_t*>(frame.payload);
   const uint8_t* const header = bytes + SIZEOF_ETH_HDR;
   if (bytes[12] == 0x08 && bytes[13] == 0x06) {
-    if (header[7] == ARP_REQUEST) engine.gate->asked(header + 24, 4, engine.clock->now_ns());
+    if (header[7] == ARP_REQUEST) engine.neighbors->asked(header + 24, 4, engine.clock->now_ns());
     return;
   }
   const bool is_solicitation = bytes[12] == 0x86 && header[6] == IP6_NEXTH_ICMP6 &&
                                header[IP6_HLEN] == ICMP6_TYPE_NS;
   if (is_solicitation) {
-    engine.gate->asked(header + IP6_HLEN + 8, 16, engine.clock->now_ns());
+    engine.neighbors->asked(header + IP6_HLEN + 8, 16, engine.clock->now_ns());
   }
 }
 
 err_t Netif::on_output(netif* n, pbuf* p) {
+  if (engine.replayed_isn != nullptr) return ERR_OK;  // its peer has the answer
   auto& self = *static_cast<Netif*>(n->state);
   if (!self.is_loop_) self.note_question(*p);
   if (!self.is_loop_ && engine.path_mtus != nullptr) {

@@ -58,8 +58,9 @@ void Recovery::on_header(tcp_pcb& pcb, const tcp_hdr& header, uint16_t options_b
                          uint16_t payload_bytes) noexcept {
   const unsigned flags = TCPH_FLAGS(&header) & (TCP_ACK | TCP_SYN | TCP_RST);
   Recovery* const self = of(pcb);
-  if (self == nullptr || !self->has_begun_) {
-    if ((flags & TCP_ACK) != 0 && pcb.state != LISTEN && pcb.state != TIME_WAIT) prepare(pcb);
+  if (self == nullptr) {
+    const bool is_handshake = pcb.state == SYN_RCVD || pcb.state == SYN_SENT;
+    if (is_handshake && (flags & TCP_ACK) != 0) note_handshake(pcb);
     return;
   }
   if (flags != TCP_ACK) return;
@@ -74,34 +75,39 @@ void Recovery::on_header(tcp_pcb& pcb, const tcp_hdr& header, uint16_t options_b
   self->read_header(header, options_bytes, payload_bytes);
 }
 
-// This acknowledgement may complete the handshake: after_input() will know.
-void Recovery::prepare(tcp_pcb& pcb) noexcept {
-  Recovery* self = of(pcb);
-  if (self == nullptr) {
-    self = new Recovery(pcb);
-    if (self == nullptr) return;
-    tcp_ext_arg_set(&pcb, kExtArg, self);
-    tcp_ext_arg_set_callbacks(&pcb, kExtArg, &kCallbacks);
-  }
-  pending_ = self;
-  news_ = {};
-  news_.now_ns = engine.clock->now_ns();
+// This acknowledgement may complete the handshake; its round trip is the first to send by.
+void Recovery::note_handshake(tcp_pcb& pcb) noexcept {
   const tcp_seg* const handshake = pcb.unacked;
   if (handshake == nullptr || pcb.nrtx != 0) return;
-  const uint64_t sent_ns = sent_of(*handshake).at_ns;
-  news_.original.rtt_ns = news_.now_ns - std::min(sent_ns, news_.now_ns);
+  const Sent& sent = sent_of(*handshake);
+  if ((sent.marks & kResent) != 0) return;
+  const uint64_t now_ns = engine.clock->now_ns();
+  const uint64_t rtt_ns = now_ns - std::min(sent.at_ns, now_ns);
+  pcb.ext_args[kExtArg].data = reinterpret_cast<void*>(rtt_ns << 1 | kIsRoundTrip);
 }
 
-void Recovery::begin(uint64_t now_ns) noexcept {
-  has_begun_ = true;
+void Recovery::create(tcp_pcb& pcb) noexcept {
+  if (pcb.state != ESTABLISHED && pcb.state != CLOSE_WAIT) return;
+  const auto noted = reinterpret_cast<uintptr_t>(pcb.ext_args[kExtArg].data);
+  auto* const self = new Recovery(pcb);
+  if (self == nullptr) return;  // lwIP's own recovery for now
+  tcp_ext_arg_set(&pcb, kExtArg, self);
+  tcp_ext_arg_set_callbacks(&pcb, kExtArg, &kCallbacks);
+  self->begin(noted >> 1);
+}
+
+void Recovery::begin(uint64_t rtt_ns) noexcept {
+  News news;
+  news.now_ns = engine.clock->now_ns();
+  news.original.rtt_ns = rtt_ns;
   una_ = arrived_end_ = pcb_.lastack;
   sent_end_ = ever_sent_end_ = pcb_.snd_nxt;
   repair_end_ = una_;
   congestion_.begin(congestion_control, tcp_mss(&pcb_));
-  measure(news_);
+  measure(news);
   pcb_.ssthresh = 0;
   open_gate();
-  arm(now_ns);
+  arm(news.now_ns);
 }
 
 // The next acknowledgement where nothing is amiss: what it covers was sent in order.
@@ -209,10 +215,6 @@ void Recovery::grow(uint32_t bytes, uint64_t rtt_ns, uint64_t now_ns) noexcept {
 
 void Recovery::finish_input() noexcept {
   pending_ = nullptr;
-  if (!has_begun_) {
-    if (pcb_.state >= ESTABLISHED && pcb_.state != TIME_WAIT) begin(news_.now_ns);
-    return;
-  }
   if (pcb_.unacked == nullptr && pcb_.state == TIME_WAIT) return;
   react(news_);
 }

@@ -3,6 +3,7 @@
 // (RFC 2018, RFC 2883), losses are found by time (RACK-TLP, RFC 8985), repaired within one round
 // trip, and the window follows RFC 6937, RFC 9438 and RFC 6298.
 //
+//   before_send()   before data or a FIN leaves: whoever only receives has none of this
 //   on_header()     before lwIP reads a segment: what it acknowledges, and, if nothing is amiss,
 //                   the window that lwIP's tcp_output() may fill at the end of its input
 //   after_input()   after it, and only if something is amiss: what is lost, what to send again
@@ -46,6 +47,9 @@ class RoundTrip {
 
 class Recovery {
  public:
+  static void before_send(tcp_pcb& pcb) noexcept {
+    if (of(pcb) == nullptr) create(pcb);
+  }
   static void on_header(tcp_pcb& pcb, const tcp_hdr& header, uint16_t options_bytes,
                         uint16_t payload_bytes) noexcept;
   static void after_input() noexcept {
@@ -65,6 +69,8 @@ class Recovery {
 
   static constexpr uint8_t kBlackHoleTimeouts = 3;  ///< in a row; Linux: tcp_retries1
   static constexpr uint8_t kExtArg = 1;             ///< of a pcb; 0 is Demux's
+  /// Until there is a Recovery the round trip of the handshake stands there: ns << 1 | kIsRoundTrip.
+  static constexpr uintptr_t kIsRoundTrip = 1;
 
   explicit Recovery(tcp_pcb& pcb) noexcept : pcb_(pcb) {}
   /// Beside its pcb. @return null: no memory
@@ -75,8 +81,11 @@ class Recovery {
   Recovery& operator=(const Recovery&) = delete;
 
   const Congestion& congestion() const noexcept { return congestion_; }
+  /// @return null: it has never sent data
   static Recovery* of(const tcp_pcb& pcb) noexcept {
-    return static_cast<Recovery*>(pcb.ext_args[kExtArg].data);
+    void* const data = pcb.ext_args[kExtArg].data;
+    const bool is_round_trip = (reinterpret_cast<uintptr_t>(data) & kIsRoundTrip) != 0;
+    return is_round_trip ? nullptr : static_cast<Recovery*>(data);
   }
 
  private:
@@ -107,8 +116,9 @@ class Recovery {
     uint32_t queued_end = 0;
   };
 
-  static void prepare(tcp_pcb& pcb) noexcept;
-  void begin(uint64_t now_ns) noexcept;
+  static void note_handshake(tcp_pcb& pcb) noexcept;
+  static void create(tcp_pcb& pcb) noexcept;
+  void begin(uint64_t rtt_ns) noexcept;
   void settle_una(uint32_t ack) noexcept;
   void advance(uint32_t ack) noexcept;
   void read_header(const tcp_hdr& header, uint16_t options_bytes, uint16_t payload_bytes) noexcept;
@@ -165,7 +175,6 @@ class Recovery {
 
   tcp_pcb& pcb_;
   State state_ = State::kOpen;
-  bool has_begun_ = false;
   bool is_linked_ = false;
   bool is_probing_ = false;  ///< a tail loss probe is out
   bool probe_was_resent_ = false;

@@ -30,10 +30,12 @@ void Recovery::on_output(const tcp_pcb& pcb, pbuf& p, const tcp_hdr& header) noe
   const uint64_t now_ns = std::max(engine.clock->now_ns(), engine.last_sent_ns + 1);
   engine.last_sent_ns = now_ns;
   Recovery* const self = of(pcb);
-  if (self != nullptr && self->has_begun_) {
+  if (self != nullptr) {
     self->note_output(sent_of(&p), lwip_ntohl(header.seqno), length, now_ns);
   } else {
     sent_of(&p) = {now_ns, 0};
+    // Nobody knows when the answer to a SYN was sent that was a cookie.
+    if (engine.replayed_isn != nullptr) sent_of(&p).marks = kResent;
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "dpdk_io/eal.h"
+#include "stack/capacity.h"
 #include "stack/engines.h"
 #include "stack/telemetry.h"
 
@@ -37,6 +38,7 @@ Runtime::Runtime(const Config& config) : config_(config) {
   siblings_ = std::make_unique<Siblings>(config.stack.stacks);
   open_ports();
   make_stacks();
+  log_capacity(config_);
   keeper_ = std::jthread([this](const std::stop_token& stop) { keep(stop); });
 }
 

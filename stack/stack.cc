@@ -21,11 +21,13 @@
 #include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
+#include "stack/neighbors.h"
 #include "stack/netif.h"
 #include "stack/path_mtu.h"
 #include "stack/recovery.h"
 #include "stack/siblings.h"
 #include "stack/socket.h"
+#include "stack/syn_cookies.h"
 #include "stack/tcp.h"
 #include "stack/tcp_options.h"
 #include "stack/udp.h"
@@ -61,15 +63,26 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   millrace_tcp_snd_buf = std::max(config.tcp.send_buffer_bytes, config.tcp.max_send_buffer_bytes);
   millrace_tcp_msl_ms = config.tcp.time_wait_ms / 2;
   millrace_tcp_max_rtx = config.tcp.max_retransmissions;
+  // Fragments pin an mbuf each, however short they are; the longest datagram has 47 of 1400 bytes.
+  millrace_reass_max_pbufs = std::clamp(pool.size() / 8, 64u, 1024u);
   Recovery::congestion_control = config.tcp.congestion_control;
   tcp_offers = {config.tcp.timestamps, config.tcp.window_scaling};
   demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
   demux_->socket_bytes = sizeof(TcpSocket);
   gate_ = std::make_unique<Gate>(counters);
   if (config.tcp.path_mtu_discovery) path_mtus_ = std::make_unique<PathMtus>();
-  engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get(), gate_.get(),
-            path_mtus_.get()};
-  engine.timestamp_offset = static_cast<uint32_t>(rte_rand());
+  neighbors_ = std::make_unique<Neighbors>(counters);
+  syn_cookies_ = std::make_unique<SynCookies>(counters);
+  engine = {.pool = pool.get(),
+            .clock = &clock,
+            .counters = &counters,
+            .stack = this,
+            .demux = demux_.get(),
+            .gate = gate_.get(),
+            .neighbors = neighbors_.get(),
+            .path_mtus = path_mtus_.get(),
+            .syn_cookies = syn_cookies_.get(),
+            .timestamp_offset = static_cast<uint32_t>(rte_rand())};
   try {
     if (!lwip_is_initialised) lwip_init();
     lwip_is_initialised = true;
@@ -200,6 +213,7 @@ void Stack::run_timers(uint64_t now) noexcept {
 }
 
 void Stack::run_second_timers() noexcept {
+  neighbors_->tick(now_ns());
   etharp_tmr();
   ip_reass_tmr();
   nd6_tmr();

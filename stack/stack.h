@@ -37,12 +37,14 @@ namespace millrace {
 struct IcmpError;
 class Demux;
 class Gate;
+class Neighbors;
 class Netif;
 class PathMtus;
 class Pool;
 class Port;
 class Siblings;
 class Socket;
+class SynCookies;
 struct FourTuple;
 
 /// Held by a Stack while it receives from, or sends to, a queue that others use, too.
@@ -112,7 +114,7 @@ class Stack {
 
   // ---- sockets; with the lock held ----
 
-  /// A new socket without a handle. @return null: max_sockets are open (WSAEMFILE)
+  /// A new socket without a handle. @return null: max_sockets are open, or no memory (WSAENOBUFS)
   virtual Socket* open(Transport transport, uint8_t family);
   /// Gives a socket its handle; the table holds one reference from now on.
   virtual SOCKET insert(Socket& socket);
@@ -231,6 +233,8 @@ class Stack {
   std::unique_ptr<Demux> demux_;
   std::unique_ptr<Gate> gate_;
   std::unique_ptr<PathMtus> path_mtus_;
+  std::unique_ptr<Neighbors> neighbors_;
+  std::unique_ptr<SynCookies> syn_cookies_;
   std::vector<std::unique_ptr<Netif>> netifs_;  ///< [0] is the loopback
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;

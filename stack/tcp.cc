@@ -13,7 +13,9 @@
 namespace millrace {
 namespace {
 
-constexpr int kMostBacklog = 0xff;  // lwIP counts half-open connections in 8 bits
+// lwIP counts half-open connections in 8 bits, and one comes with its cookie (syn_cookies.h). More
+// are held by cookies alone.
+constexpr uint8_t kMostHalfOpen = 254;
 
 TcpSocket& socket_of(void* arg) { return *static_cast<TcpSocket*>(arg); }
 
@@ -87,7 +89,7 @@ WsaError TcpSocket::start_listening(int backlog) {
   if (listening_ == nullptr) listening_ = std::make_unique<Listening>();
   listening_->backlog = static_cast<uint32_t>(std::clamp(backlog, 1, most));
   err_t error = ERR_OK;
-  tcp_pcb* const listener = stack_.demux().listen(*pcb_, kMostBacklog, error);
+  tcp_pcb* const listener = stack_.demux().listen(*pcb_, kMostHalfOpen, error);
   if (listener == nullptr) return wsa_error(error);
   pcb_ = listener;
   tcp_arg(listener, this);

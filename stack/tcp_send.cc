@@ -59,10 +59,12 @@ uint32_t TcpSocket::send_buffer() const noexcept {
 }
 
 // Room that the send buffer leaves of what lwIP would take; at least one segment when nothing is in
-// flight.
+// flight, and no more than that where mbufs are scarce: peers that acknowledge nothing shall not have
+// them all.
 uint32_t TcpSocket::send_room() const noexcept {
   const uint32_t in_use = millrace_tcp_snd_buf - pcb_->snd_buf;
-  const uint32_t most = std::clamp<uint32_t>(send_buffer(), pcb_->mss, millrace_tcp_snd_buf);
+  const uint32_t wanted = stack_.mbufs_are_scarce() ? 0 : send_buffer();
+  const uint32_t most = std::clamp<uint32_t>(wanted, pcb_->mss, millrace_tcp_snd_buf);
   return most > in_use ? most - in_use : 0;
 }
 

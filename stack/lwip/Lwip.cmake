@@ -51,4 +51,5 @@ set_source_files_properties(${LWIP_DIR}/src/core/tcp_out.c PROPERTIES COMPILE_DE
 set_source_files_properties(${LWIP_DIR}/src/core/tcp_in.c PROPERTIES COMPILE_DEFINITIONS
   "tcp_output=millrace_tcp_output;tcp_eff_send_mss_netif=millrace_eff_send_mss")
 # init.c only checks options, at compile time, where a variable is no number.
-set_source_files_properties(${LWIP_DIR}/src/core/init.c PROPERTIES COMPILE_DEFINITIONS TCP_WND=524288)
+set_source_files_properties(${LWIP_DIR}/src/core/init.c PROPERTIES COMPILE_DEFINITIONS
+  "TCP_WND=524288;IP_REASS_MAX_PBUFS=1024")

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The places where lwIP asks us (see "Hooks" in lwip/opt.h); the answers are in lwip/port.cc. */
+/* The places where lwIP asks us (see "Hooks" in lwip/opt.h); the answers are in lwip/port.cc and,
+ * for TCP, in lwip/tcp_hooks.cc. */
 #ifndef MILLRACE_LWIP_HOOKS_H
 #define MILLRACE_LWIP_HOOKS_H
 

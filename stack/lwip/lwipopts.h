@@ -46,7 +46,9 @@
 #define IP_FORWARD 0
 #define IP_REASSEMBLY 1
 #define IP_FRAG 1
-#define IP_REASS_MAX_PBUFS 1024
+#ifndef IP_REASS_MAX_PBUFS /* init.c checks a constant: the build gives it one */
+#define IP_REASS_MAX_PBUFS millrace_reass_max_pbufs
+#endif
 #define IPV6_FRAG_COPYHEADER 1
 #define LWIP_ICMP 1
 #define LWIP_ICMP6 1
@@ -101,6 +103,7 @@ extern unsigned int millrace_tcp_wnd;
 extern unsigned int millrace_tcp_snd_buf;
 extern unsigned int millrace_tcp_msl_ms;
 extern unsigned int millrace_tcp_max_rtx;
+extern unsigned int millrace_reass_max_pbufs; /* of each family */
 #ifdef __cplusplus
 }
 #endif

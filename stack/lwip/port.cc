@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// lwIP's platform: time, randomness, checksums, memory for outgoing pbufs, and the hooks.
+// lwIP's platform: time, randomness, checksums, memory for outgoing pbufs, and its hooks but
+// TCP's (tcp_hooks.cc).
 #include "stack/lwip/port.h"
 
 #include <rte_random.h>
@@ -9,8 +10,6 @@
 #include <cstring>
 
 #include "lwip/ip.h"
-#include "lwip/priv/tcp_priv.h"
-#include "lwip/prot/tcp.h"
 #include "lwip/sys.h"
 #include "lwip/tcp.h"
 #include "stack/demux.h"
@@ -18,15 +17,14 @@
 #include "stack/gate.h"
 #include "stack/lwip/lwip_hooks.h"
 #include "stack/netif.h"
-#include "stack/recovery.h"
 #include "stack/siblings.h"
-#include "stack/tcp_options.h"
 
 extern "C" {
 unsigned int millrace_tcp_wnd = 524288;
 unsigned int millrace_tcp_snd_buf = 262144;
 unsigned int millrace_tcp_msl_ms = 15000;
 unsigned int millrace_tcp_max_rtx = 12;
+unsigned int millrace_reass_max_pbufs = 1024;
 }
 
 namespace millrace {
@@ -49,52 +47,6 @@ bool is_own(const ip6_addr_t& address) {
     if (netif_get_ip6_addr_match(n, &address) >= 0) return true;
   }
   return false;
-}
-
-// What arrives out of order pins an mbuf each, on as many connections as a sender likes to open. With
-// half of the mbufs in use, only what is in order gets in; the rest will be sent again.
-bool is_too_early(const tcp_pcb& pcb, const tcp_hdr& header, pbuf* p) {
-  if (pcb.state < ESTABLISHED || p->tot_len == 0 || !TCP_SEQ_GT(header.seqno, pcb.rcv_nxt)) {
-    return false;
-  }
-  const rte_mempool& pool = *mbuf_of(p)->pool;
-  return rte_mempool_avail_count(&pool) < pool.size / 2;
-}
-
-// RFC 9293 3.10.7.4, RFC 6191: a client that comes back from the same port, with numbers or timestamps
-// above the old ones, need not wait for the end of TIME_WAIT. lwIP would reset it.
-bool begins_anew(const tcp_pcb& pcb, const tcp_hdr& header, size_t options_bytes) {
-  if ((TCPH_FLAGS(&header) & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN) return false;
-  Timestamps timestamps;
-  const auto* const options = reinterpret_cast<const uint8_t*>(&header + 1);
-  if ((pcb.flags & TF_TIMESTAMP) != 0 && read_timestamps(options, options_bytes, timestamps) &&
-      timestamps.value != pcb.ts_recent) {
-    return TCP_SEQ_GT(timestamps.value, pcb.ts_recent);
-  }
-  return TCP_SEQ_GT(header.seqno, pcb.rcv_nxt);
-}
-
-void end_time_wait(tcp_pcb& pcb) {
-  // Its socket may not have noticed yet that all is over.
-  if (pcb.callback_arg != nullptr && pcb.errf != nullptr) pcb.errf(pcb.callback_arg, ERR_CLSD);
-  engine.demux->abort(pcb);  // in TIME_WAIT: frees it, without a word to anyone
-}
-
-// The segment as it was before lwIP looked at it, once more. Its checksum has been verified, and its
-// header was turned to host order in place.
-void input_again(tcp_hdr& header, pbuf* p) {
-  header.src = lwip_htons(header.src);
-  header.dest = lwip_htons(header.dest);
-  header.seqno = lwip_htonl(header.seqno);
-  header.ackno = lwip_htonl(header.ackno);
-  header.wnd = lwip_htons(header.wnd);
-  netif* const from = ip_current_input_netif();
-  if (pbuf_add_header_force(p, TCPH_HDRLEN_BYTES(&header)) != 0) return;
-  const uint16_t flags = from->chksum_flags;
-  from->chksum_flags = static_cast<uint16_t>(flags & ~NETIF_CHECKSUM_CHECK_TCP);
-  pbuf_ref(p);  // one for tcp_input, one for our caller
-  engine.demux->tcp_in_again(p, from);
-  from->chksum_flags = flags;
 }
 
 }  // namespace
@@ -139,7 +91,6 @@ pbuf* pbuf_from(rte_mbuf* m) noexcept {
 }  // namespace millrace
 
 using millrace::engine;
-using millrace::Verdict;
 
 namespace {
 // Of several Stacks' only; the mark is theirs.
@@ -237,68 +188,5 @@ void millrace_udp_in(pbuf* p, netif* from) {
   if (was_in_fragments(*p) && millrace::Netif::hand_over_late(p, from, false)) return;
   if (engine.gate->udp(*p, *from)) return engine.demux->udp_in(p, from);
   pbuf_free(p);
-}
-
-err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t opt1_len,
-                      uint8_t* opt2, pbuf* p) {
-  if (pcb->state == TIME_WAIT && millrace::begins_anew(*pcb, *header, opt1_len)) {
-    millrace::end_time_wait(*pcb);
-    millrace::input_again(*header, p);
-    return ERR_ABRT;  // p has been seen to
-  }
-  if (const Verdict verdict = engine.gate->tcp(*pcb, *header); verdict != Verdict::kPass) {
-    ++engine.counters->rx_bad_segment;
-    const bool answers = verdict == Verdict::kChallenge;
-    if (answers && engine.gate->may_challenge(engine.clock->now_ns())) tcp_send_empty_ack(pcb);
-    return ERR_VAL;
-  }
-  if (pcb->state != LISTEN && p->tot_len != 0) {
-    if (millrace::may_be_duplicate(*pcb, *header) &&
-        millrace::answer_duplicate(*pcb, *header, p->tot_len)) {
-      return ERR_VAL;
-    }
-    // RFC 5681 4.2: what fills a hole is acknowledged at once. lwIP delays only the first of two.
-    if (pcb->ooseq != nullptr) tcp_set_flags(pcb, TF_ACK_DELAY);
-  }
-  if (millrace::is_too_early(*pcb, *header, p)) {
-    ++engine.counters->rx_out_of_order_refused;
-    tcp_send_empty_ack(pcb);  // so that the peer learns what is missing
-    return ERR_VAL;
-  }
-  if (pcb->state == LISTEN && (TCPH_FLAGS(header) & TCP_SYN) != 0) {
-    engine.demux->make_room(*reinterpret_cast<tcp_pcb_listen*>(pcb));
-  }
-  if ((TCPH_FLAGS(header) & TCP_URG) != 0) millrace_tcp_urgent_in(pcb, header);
-  if (opt_len == 0) {
-    millrace::Recovery::on_header(*pcb, *header, 0, p->tot_len);
-    return ERR_OK;
-  }
-  if (opt1_len < opt_len && opt2 != nullptr) {
-    ++engine.counters->rx_split_options;
-    return ERR_VAL;  // options across two buffers: no sender does that, and nobody can check it
-  }
-  // lwIP believes an MSS in any segment, and lowers it to what the route carries only in these
-  // two states: a SYN that comes twice would make a connection send what no frame can carry.
-  const bool is_syn = (TCPH_FLAGS(header) & TCP_SYN) != 0;
-  const bool is_handshake = is_syn && (pcb->state == LISTEN || pcb->state == SYN_SENT);
-  auto* const options = reinterpret_cast<uint8_t*>(header + 1);
-  if (is_syn || !millrace::are_timestamps_alone(options, opt_len)) {
-    millrace::tame_options(options, opt_len, is_syn, is_handshake);
-  }
-  const bool has_timestamps = pcb->state != LISTEN && (pcb->flags & TF_TIMESTAMP) != 0;
-  if (has_timestamps && millrace::is_of_the_past(*pcb, *header, opt_len)) {
-    ++engine.counters->rx_old_timestamp;
-    if (engine.gate->may_challenge(engine.clock->now_ns())) tcp_send_empty_ack(pcb);
-    return ERR_VAL;
-  }
-  millrace::Recovery::on_header(*pcb, *header, opt_len, p->tot_len);
-  return ERR_OK;
-}
-
-uint32_t* millrace_tcp_out(pbuf* p, tcp_hdr* header, const tcp_pcb* pcb, uint32_t* options) {
-  if (pcb == nullptr) return options;
-  millrace::Recovery::on_output(*pcb, *p, *header);
-  if (millrace_window_probe != nullptr) millrace_fill_window_probe(p, header, options);
-  return millrace_sends_urgent != 0 ? millrace_tcp_urgent_out(pcb, header, options) : options;
 }
 }

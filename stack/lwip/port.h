@@ -41,8 +41,10 @@ struct Parcel {
 
 class Demux;
 class Gate;
+class Neighbors;
 class PathMtus;
 class Socket;
+class SynCookies;
 
 /// What stands there instead while a caller reads the payload in place (stack/loan.h).
 struct Loan {
@@ -95,9 +97,13 @@ struct Engine {
   Stack* stack = nullptr;
   Demux* demux = nullptr;
   Gate* gate = nullptr;
+  Neighbors* neighbors = nullptr;
   PathMtus* path_mtus = nullptr;  ///< null: not wanted
-  uint64_t last_sent_ns = 0;  ///< when the last TCP segment was; no two at the same time
+  SynCookies* syn_cookies = nullptr;
+  uint64_t last_sent_ns = 0;      ///< when the last TCP segment was; no two at the same time
   uint32_t timestamp_offset = 0;  ///< of the clock that peers see (RFC 7323 7.1)
+  /// While a SYN is replayed (syn_cookies.h): the number that its connection has. Nothing is sent then.
+  const uint32_t* replayed_isn = nullptr;
 };
 extern Engine engine;
 

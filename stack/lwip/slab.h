@@ -9,3 +9,14 @@ extern "C" {
 void* millrace_slab_malloc(size_t size);
 void millrace_slab_free(void* memory);
 }
+
+namespace millrace {
+
+inline constexpr size_t kSlabStep = 64, kSlabHeader = 8;
+
+/// What an allocation of this size takes.
+constexpr size_t slab_bytes(size_t size) {
+  return (size + kSlabHeader + kSlabStep - 1) / kSlabStep * kSlabStep;
+}
+
+}  // namespace millrace

@@ -4,8 +4,12 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "tests/support/spi.h"
 
@@ -115,6 +119,33 @@ TEST(Spi_Startup, ABadConfigurationIsNotReadyAndCanBeMended) {
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
   setenv("MILLRACE_CONFIG", right.c_str(), 1);
   ASSERT_EQ(start_up(MAKEWORD(2, 2), &data, &table), 0);
+  EXPECT_EQ(clean_up(table), 0);
+}
+
+TEST(Spi_Startup, SocketsBeyondMaxSocketsAreRefusedAndTheRestGoOn) {
+  const std::string path = testing::TempDir() + "millrace_max_sockets.toml";
+  std::ofstream(path) << "[stack]\nmax_sockets = 4\n";
+  setenv("MILLRACE_CONFIG", path.c_str(), 1);
+  WSPDATA data{};
+  WSPPROC_TABLE table{};
+  ASSERT_EQ(start_up(MAKEWORD(2, 2), &data, &table), 0);
+  unsetenv("MILLRACE_CONFIG");
+  std::remove(path.c_str());
+  Winsock ws(table);
+  const auto [client, server] = ws.pair(WS_AF_INET);
+  std::vector<SOCKET> more;
+  const auto make = [&] {
+    return table.lpWSPSocket(WS_AF_INET, WS_SOCK_DGRAM, 0, nullptr, 0, 0, &ws.error);
+  };
+  SOCKET s = INVALID_SOCKET;
+  while ((s = make()) != INVALID_SOCKET) more.push_back(s);
+  EXPECT_EQ(ws.error, WSAENOBUFS);
+  ASSERT_FALSE(more.empty());
+  EXPECT_LE(more.size(), 2u);
+  EXPECT_EQ(ws.send(client, "goes on"), 7);
+  EXPECT_EQ(ws.recv(server), "goes on");
+  EXPECT_EQ(table.lpWSPCloseSocket(more.back(), &ws.error), 0);
+  EXPECT_NE(make(), INVALID_SOCKET);
   EXPECT_EQ(clean_up(table), 0);
 }
 
