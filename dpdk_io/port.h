@@ -67,6 +67,7 @@ struct PortOptions {
   uint16_t n_queues = 1;      // RX and TX queues alike
   uint16_t mtu = 1500;        // bytes of an IP packet
   bool promiscuous = false;
+  std::vector<uint16_t> vlans;  // tags of frames that are wanted, beside untagged ones
 };
 
 /// What is switched on, not what the data sheet says.
@@ -77,6 +78,8 @@ struct PortCaps {
   bool tx_checksum_ip4 = false;
   bool tx_checksum_tcp = false;
   bool tx_checksum_udp = false;
+  bool rx_vlan = false;           // the device takes tags off
+  bool tx_vlan = false;           // the device puts tags in
   bool tx_multi_segment = false;  // false: tx makes one segment of a chain, which costs a copy
   bool tx_by_reference = true;    // false: the peer gets our very mbuf; tx copies what is shared
   bool rss = false;               // received flows are spread over the queues by their hash
@@ -158,6 +161,7 @@ class Port {
                      const rte_eth_conf& conf);
   void check_pool_for_xdp() const;
   void learn_mac();
+  void admit_vlans(const std::vector<uint16_t>& vlans);
   void drain_rings() noexcept;
   void close() noexcept;
 

@@ -26,6 +26,12 @@ uint16_t data_room_for(const Config& config) {
   return room;
 }
 
+std::vector<uint16_t> tags_of(const PortConfig& port) {
+  std::vector<uint16_t> tags;
+  for (const VlanConfig& vlan : port.vlans) tags.push_back(vlan.id);
+  return tags;
+}
+
 }  // namespace
 
 Runtime::Runtime(const Config& config) : config_(config) {
@@ -37,7 +43,7 @@ Runtime::Runtime(const Config& config) : config_(config) {
   for (const PortConfig& port : config_.ports) {
     ports_.push_back(std::make_unique<Port>(
         PortOptions{port.device, port.rx_descriptors, port.tx_descriptors, port.queues, port.mtu,
-                    port.promiscuous},
+                    port.promiscuous, tags_of(port)},
         *pool_));
     if (!port.capture.empty()) ports_.back()->capture_to(port.capture);
     queues.push_back({ports_.back().get(), 0, &port});

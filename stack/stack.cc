@@ -21,6 +21,7 @@
 #include "stack/lwip_glue.h"
 #include "stack/netif.h"
 #include "stack/recovery.h"
+#include "stack/routes.h"
 #include "stack/socket.h"
 #include "stack/tcp.h"
 #include "stack/telemetry.h"
@@ -65,7 +66,9 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
   demux_->socket_bytes = sizeof(TcpSocket);
   gate_ = std::make_unique<Gate>(counters);
-  engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get(), gate_.get(), 0};
+  routes_ = std::make_unique<Routes>();
+  engine = {pool.get(), &clock, nullptr, &counters, this, demux_.get(), gate_.get(),
+            routes_.get(), 0};
   try {
     if (!lwip_is_initialised) lwip_init();
     lwip_is_initialised = true;

@@ -34,6 +34,7 @@ class Gate;
 class Netif;
 class Pool;
 class Port;
+class Routes;
 class Socket;
 
 /// One queue of a configured port.
@@ -177,6 +178,7 @@ class Stack {
   StackLock lock_;
   std::unique_ptr<Demux> demux_;
   std::unique_ptr<Gate> gate_;
+  std::unique_ptr<Routes> routes_;
   std::vector<std::unique_ptr<Netif>> netifs_;  ///< [0] is the loopback
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;

@@ -32,7 +32,6 @@
 #define LWIP_NETIF_HWADDRHINT 1
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
 #define ETH_PAD_SIZE 0
-#define ETHARP_SUPPORT_STATIC_ENTRIES 1
 #define ETHARP_TABLE_MATCH_NETIF 1
 #define ARP_TABLE_SIZE 127
 #define ARP_QUEUEING 1
@@ -61,7 +60,8 @@
 #define LWIP_IPV6_DHCP6 0
 #define LWIP_IPV6_SEND_ROUTER_SOLICIT 0
 #define LWIP_IPV6_DUP_DETECT_ATTEMPTS 0
-#define LWIP_IPV6_NUM_ADDRESSES 4
+#define LWIP_IPV6_NUM_ADDRESSES 9 /* 8 and a link-local one */
+#define LWIP_IPV6_ADDRESS_LIFETIMES 1 /* so that an address need not be a /64 */
 #define LWIP_ND6_NUM_NEIGHBORS 64
 #define LWIP_ND6_NUM_DESTINATIONS 64
 #define MEMP_NUM_ND6_QUEUE 64
@@ -126,6 +126,9 @@ extern unsigned int millrace_tcp_max_rtx;
 #define LWIP_HOOK_FILENAME "lwip_hooks.h"
 #define LWIP_HOOK_IP4_ROUTE_SRC(source, destination) millrace_route4(source, destination)
 #define LWIP_HOOK_IP6_ROUTE(source, destination) millrace_route6(source, destination)
+/* The next hop has been decided before (interfaces.cc), whatever mask and gateway the netif has. */
+#define LWIP_HOOK_ETHARP_GET_GW(netif, destination) (destination)
+#define LWIP_HOOK_ND6_GET_GW(netif, destination) millrace_next_hop6(netif, destination)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
   millrace_tcp_in((struct tcp_pcb*)(pcb), hdr, optlen, opt1len, opt2, p)
 #define LWIP_HOOK_TCP_ISN millrace_tcp_isn

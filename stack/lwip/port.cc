@@ -17,6 +17,7 @@
 #include "stack/gate.h"
 #include "stack/lwip/lwip_hooks.h"
 #include "stack/recovery.h"
+#include "stack/routes.h"
 
 extern "C" {
 unsigned int millrace_tcp_wnd = 524288;
@@ -32,20 +33,6 @@ Engine engine;
 namespace {
 
 void free_mbuf_of(pbuf* p) { rte_pktmbuf_free_seg(mbuf_of(p)); }
-
-bool is_own(const ip4_addr_t& address) {
-  for (const netif* n = netif_list; n != nullptr; n = n->next) {
-    if (ip4_addr_eq(netif_ip4_addr(n), &address)) return true;
-  }
-  return false;
-}
-
-bool is_own(const ip6_addr_t& address) {
-  for (netif* n = netif_list; n != nullptr; n = n->next) {
-    if (netif_get_ip6_addr_match(n, &address) >= 0) return true;
-  }
-  return false;
-}
 
 // The smallest MSS a peer may dictate: below it a 1-byte-payload peer costs us a header per byte,
 // and lwIP's tcp_out.c asserts when an option shrinks the MSS under what is already queued.
@@ -124,9 +111,9 @@ void input_again(tcp_hdr& header, pbuf* p) {
 netif* route_to(const ip_addr_t& source, const ip_addr_t& destination) noexcept {
   netif* const route = ip_route(&source, &destination);
   if (route != engine.loop) return route;
-  const ip4_addr_t& v4 = *ip_2_ip4(&destination);
-  const bool is_ours = IP_IS_V6_VAL(destination) ? is_own(*ip_2_ip6(&destination))
-                                                 : ip4_addr_isloopback(&v4) || is_own(v4);
+  const Routes& routes = *engine.routes;
+  const bool is_ours = IP_IS_V6_VAL(destination) ? routes.is_own(*ip_2_ip6(&destination))
+                                                 : routes.is_own(*ip_2_ip4(&destination));
   return is_ours ? route : nullptr;
 }
 
@@ -232,14 +219,16 @@ void millrace_pbuf_free(void* memory) {
 
 void* millrace_pbuf_trim(void* memory, size_t) { return memory; }
 
-netif* millrace_route4(const ip4_addr_t*, const ip4_addr_t* destination) {
-  if (ip4_addr_isloopback(destination) || millrace::is_own(*destination)) return engine.loop;
-  return nullptr;
+netif* millrace_route4(const ip4_addr_t* source, const ip4_addr_t* destination) {
+  return engine.routes->find(source, *destination);
 }
 
-netif* millrace_route6(const ip6_addr_t*, const ip6_addr_t* destination) {
-  if (ip6_addr_isloopback(destination) || millrace::is_own(*destination)) return engine.loop;
-  return nullptr;
+netif* millrace_route6(const ip6_addr_t* source, const ip6_addr_t* destination) {
+  return engine.routes->find(source, *destination);
+}
+
+const ip6_addr_t* millrace_next_hop6(const netif* out, const ip6_addr_t* destination) {
+  return engine.routes->next_hop(*out, *destination);
 }
 
 void millrace_tcp_segment_in(pbuf* p, netif* from) { engine.demux->tcp_in(p, from); }

@@ -41,6 +41,7 @@ struct Parcel {
 
 class Demux;
 class Gate;
+class Routes;
 class Socket;
 
 /// What stands there instead while a caller reads the payload in place (stack/loan.h).
@@ -94,12 +95,13 @@ struct Engine {
   Stack* stack = nullptr;
   Demux* demux = nullptr;
   Gate* gate = nullptr;
+  Routes* routes = nullptr;
   uint64_t last_sent_ns = 0;  ///< when the last TCP segment was; no two at the same time
 };
 extern Engine engine;
 
-/// The interface to a destination. lwIP gives its only IPv6 interface for any; ours for 127.0.0.1 and
-/// ::1 leads to ourselves and nowhere else. @return null: unreachable
+/// The interface to a destination: what Routes says, and lwIP where a zone or a router that told of
+/// itself decides. The loopback leads to ourselves and nowhere else. @return null: unreachable
 netif* route_to(const ip_addr_t& source, const ip_addr_t& destination) noexcept;
 
 /// Makes the mbuf's pbuf: payload and length are the mbuf's data; segments become a chain.

@@ -108,7 +108,7 @@ void StackTest::expect_every_frame_counted() {
   const PortCounters second = second_port_ != nullptr ? second_port_->total() : PortCounters{};
   const PortCounters loop = loop_->total();
   EXPECT_EQ(wire.rx_pkts, peer_->n_sent()) << "frames lost between peer and Stack";
-  EXPECT_EQ(c.rx_pkts + c.rx_short + c.rx_other_host + c.rx_unknown_type + c.rx_bad_checksum +
+  EXPECT_EQ(c.rx_pkts + c.rx_short + c.rx_other_host + c.rx_other_vlan + c.rx_unknown_type + c.rx_bad_checksum +
                 c.rx_martian + c.rx_source_route + c.rx_unasked_arp,
             wire.rx_pkts + loop.rx_pkts)
       << "a received frame is in no counter";
