@@ -154,7 +154,7 @@ void Port::open(const PortOptions& options) {
   error = rte_eth_dev_start(id_);
   if (error != 0) throw_refused(name_, "to start", error);
 
-  rte_eth_allmulticast_enable(id_);  // without it, where it is missing, IPv6 may miss neighbours
+  groups_ = std::make_unique<MulticastFilter>(id_);
   if (options.promiscuous) {
     error = rte_eth_promiscuous_enable(id_);
     if (error != 0) {
@@ -209,11 +209,14 @@ void Port::choose_offloads(const PortOptions& options, const rte_eth_dev_info& i
   caps_.tx_checksum_ip4 = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, tx);
   caps_.tx_checksum_tcp = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_TCP_CKSUM, tx);
   caps_.tx_checksum_udp = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_UDP_CKSUM, tx);
-  if (!options.vlans.empty()) {
+  // These two insert in software, into frames that nobody else holds, and lose all others: data kept
+  // for retransmission (virtio_rxtx.c, rte_eth_af_packet.c: rte_vlan_insert).
+  const bool loses_shared = driver_.starts_with("net_virtio") || driver_ == "net_af_packet";
+  if (!options.vlans.empty() && !loses_shared) {
     caps_.tx_vlan = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_VLAN_INSERT, tx);
   }
   caps_.tx_multi_segment = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_MULTI_SEGS, tx);
-  needs_tx_prepare_ = caps_.tx_checksum_ip4 || caps_.tx_checksum_tcp || caps_.tx_checksum_udp;
+  needs_tx_prepare_ = caps_.tx_vlan || caps_.tx_checksum_ip4 || caps_.tx_checksum_tcp || caps_.tx_checksum_udp;
 
   const uint64_t hashes =
       info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);

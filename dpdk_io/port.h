@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "dpdk_io/multicast_filter.h"
 #include "dpdk_io/pool.h"
 
 struct rte_mbuf;
@@ -139,6 +140,9 @@ class Port {
   /// on.
   bool is_removed() const noexcept { return is_removed_.load(std::memory_order_relaxed); }
 
+  /// The multicast addresses whose frames it receives; any thread may change them.
+  MulticastFilter& groups() noexcept { return *groups_; }
+
   uint16_t id() const noexcept { return id_; }
   /// EAL's name of the device, such as "net_ring0".
   const std::string& name() const noexcept { return name_; }
@@ -186,6 +190,7 @@ class Port {
   PortCaps caps_;
   std::vector<PortCounters> counters_;  // by queue
   std::unique_ptr<Capture> capture_;
+  std::unique_ptr<MulticastFilter> groups_;
   std::shared_ptr<InterruptGate> gate_;      // of a memif port, else nullptr
   std::vector<BurstLock> burst_locks_;       // by queue, if there is a gate
   std::unique_ptr<KernelLink> kernel_link_;  // where the driver does not know, else nullptr

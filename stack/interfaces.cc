@@ -110,6 +110,7 @@ Interfaces::Interfaces(Netif& owner, Routes& routes, netif_init_fn init)
   IP4_ADDR(&address, 127, 0, 0, 1);
   const ip4_addr_t mask = mask_of(8), none{};
   netif_set_addr(&loop.lwip, &address, &mask, &none);
+  loop.address4 = Prefix{IpAddress::loopback(4), 8};
   ip_addr_t loopback6 = IPADDR6_INIT_HOST(0, 0, 0, 1);
   netif_ip6_addr_set(&loop.lwip, 0, ip_2_ip6(&loopback6));
   netif_ip6_addr_set_state(&loop.lwip, 0, IP6_ADDR_PREFERRED);
@@ -204,6 +205,7 @@ void Interfaces::apply(Interface& to, const Prefix& address,
   const ip4_addr_t ip = to_ip4(address.address), mask = mask_of(address.length), none{};
   const uint8_t link = to.link->number;
   to.address4 = address;
+  to.gateway4 = gateway;
   routes_.add_own({address.address, 32}, to.lwip, link);
   routes_.add({network_of(address), address.length}, std::nullopt, to.lwip, link);
   add_routes(to, address);
@@ -211,11 +213,15 @@ void Interfaces::apply(Interface& to, const Prefix& address,
   netif_set_addr(&to.lwip, &ip, &mask, &none);
 }
 
-void Interfaces::withdraw(Interface& from) noexcept {
-  routes_.remove4(from.lwip);
-  from.address4.reset();
+void Interfaces::forget(Interface& of) noexcept {
+  routes_.remove4(of.lwip);
+  of.address4.reset();
+  of.gateway4.reset();
+}
+
+void Interfaces::clear(Interface& of) noexcept {
   const ip4_addr_t none{};
-  engine.demux->with_all([&] { netif_set_addr(&from.lwip, &none, &none, &none); });
+  engine.demux->with_all([&] { netif_set_addr(&of.lwip, &none, &none, &none); });
 }
 
 netif* Interfaces::find_among(uint16_t vlan, uint16_t type, const uint8_t* header) noexcept {
@@ -245,12 +251,13 @@ netif* Interfaces::find_among(uint16_t vlan, uint16_t type, const uint8_t* heade
 }
 
 bool Interfaces::has_address(const ip_addr_t& address) noexcept {
+  const IpAddress wanted = from_lwip(address);
   for (const auto& link : links_) {
     for (const auto& interface : link->interfaces) {
       const bool is_here =
           IP_IS_V6_VAL(address)
               ? netif_get_ip6_addr_match(&interface->lwip, ip_2_ip6(&address)) >= 0
-              : ip4_addr_eq(netif_ip4_addr(&interface->lwip), ip_2_ip4(&address));
+              : interface->address4.has_value() && interface->address4->address == wanted;
       if (is_here) return true;
     }
   }

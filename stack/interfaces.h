@@ -43,6 +43,7 @@ struct Interface {
   Link* link = nullptr;
   bool is_dhcp = false;
   std::optional<Prefix> address4;
+  std::optional<IpAddress> gateway4;  ///< of a lease
   netif lwip{};
 
   uint16_t vlan() const noexcept { return link->vlan; }
@@ -78,8 +79,10 @@ class Interfaces {
 
   /// Gives an interface that has no IPv4 address this one, with the routes that it makes possible.
   void apply(Interface& to, const Prefix& address, const std::optional<IpAddress>& gateway);
-  /// Takes the address away; lwIP ends connections that have it.
-  void withdraw(Interface& from) noexcept;
+  /// The IPv4 address is ours no more, though lwIP still has it, and connections with it go on.
+  void forget(Interface& of) noexcept;
+  /// Takes it away from lwIP, which ends such connections.
+  void clear(Interface& of) noexcept;
 
  private:
   Interface& add(Link& link, netif_init_fn init, uint16_t chksum_flags);

@@ -14,6 +14,7 @@
 #include "lwip/prot/icmp6.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
+#include "lwip/udp.h"
 #include "netif/ethernet.h"
 #include "stack/demux.h"
 #include "stack/gate.h"
@@ -55,6 +56,17 @@ uint16_t generated_in_software(const PortCaps& caps) {
   if (!caps.tx_checksum_tcp) flags |= NETIF_CHECKSUM_GEN_TCP;
   if (!caps.tx_checksum_udp) flags |= NETIF_CHECKSUM_GEN_UDP;
   return flags;
+}
+
+/// IPv4's header, and of UDP's what lwIP looks at to find what is for its DHCP client.
+bool has_whole_headers(const uint8_t* header, uint32_t length) {
+  const uint32_t own = uint32_t{header[0] & 0x0fu} * 4;
+  if (length < own || header[9] != IP_PROTO_UDP) return length >= own;
+  const bool is_later_fragment = ((header[6] & 0x1f) | header[7]) != 0;
+  ip4_addr_t target;
+  std::memcpy(&target.addr, header + 16, sizeof target.addr);
+  if (is_later_fragment) return length >= own + 4 || engine.routes->is_own(target);
+  return length >= own + UDP_HLEN;
 }
 
 }  // namespace
@@ -107,7 +119,32 @@ err_t Netif::on_init(netif* n) {
   n->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHERNET;
   if (self.is_loop_) return ERR_OK;
   n->flags |= NETIF_FLAG_ETHARP;
-  if (interface.is_first()) n->flags |= NETIF_FLAG_MLD6;
+  if (interface.is_first()) {
+    n->flags |= NETIF_FLAG_MLD6 | NETIF_FLAG_IGMP;
+    netif_set_igmp_mac_filter(n, on_group4);
+    netif_set_mld_mac_filter(n, on_group6);
+  }
+  return ERR_OK;
+}
+
+// RFC 1112 6.4
+err_t Netif::on_group4(netif* n, const ip4_addr_t* group, netif_mac_filter_action action) {
+  return interface_of(*n).owner->filter(
+      {0x01, 0x00, 0x5e, static_cast<uint8_t>(ip4_addr2(group) & 0x7f), ip4_addr3(group),
+       ip4_addr4(group)},
+      action);
+}
+
+// RFC 2464 7
+err_t Netif::on_group6(netif* n, const ip6_addr_t* group, netif_mac_filter_action action) {
+  std::array<uint8_t, 6> mac{0x33, 0x33};
+  std::memcpy(mac.data() + 2, &group->addr[3], 4);
+  return interface_of(*n).owner->filter(mac, action);
+}
+
+err_t Netif::filter(const std::array<uint8_t, 6>& mac, netif_mac_filter_action action) {
+  MulticastFilter& groups = port_.groups();
+  action == NETIF_ADD_MAC_FILTER ? groups.add(mac) : groups.remove(mac);
   return ERR_OK;
 }
 
@@ -163,7 +200,7 @@ netif* Netif::accept(rte_mbuf* m) noexcept {
   bool whole = true;
   switch (type) {
     case ETHTYPE_IP:
-      whole = length >= SIZEOF_ETH_HDR + uint32_t{bytes[SIZEOF_ETH_HDR] & 0x0fu} * 4;
+      whole = has_whole_headers(bytes + SIZEOF_ETH_HDR, length - SIZEOF_ETH_HDR);
       break;
     case ETHTYPE_IPV6:
       whole = length >= SIZEOF_ETH_HDR + IP6_HLEN;

@@ -48,6 +48,9 @@ class Netif {
  private:
   static err_t on_init(netif* n);
   static err_t on_output(netif* n, pbuf* p);
+  static err_t on_group4(netif* n, const ip4_addr_t* group, netif_mac_filter_action action);
+  static err_t on_group6(netif* n, const ip6_addr_t* group, netif_mac_filter_action action);
+  err_t filter(const std::array<uint8_t, 6>& mac, netif_mac_filter_action action);
   netif* accept(rte_mbuf* m) noexcept;
   bool passes_gate(uint16_t type, const uint8_t* header, const netif& in) noexcept;
   void note_question(const pbuf& frame) noexcept;

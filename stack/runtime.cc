@@ -49,6 +49,7 @@ Runtime::Runtime(const Config& config) : config_(config) {
     queues.push_back({ports_.back().get(), 0, &port});
   }
   stack_ = std::make_unique<Stack>(config_, *clock_, *pool_, *loop_, queues);
+  stack_->wait_for_leases();
   keeper_ = std::jthread([this](const std::stop_token& stop) { keep(stop); });
 }
 

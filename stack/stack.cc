@@ -13,9 +13,9 @@
 #include "lwip/init.h"
 #include "lwip/ip4_frag.h"
 #include "lwip/ip6_frag.h"
-#include "lwip/mld6.h"
 #include "lwip/nd6.h"
 #include "stack/demux.h"
+#include "stack/dhcp.h"
 #include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
@@ -33,8 +33,10 @@ namespace {
 constexpr uint64_t kFastTimerNs = uint64_t{TCP_FAST_INTERVAL} * 1'000'000;
 constexpr uint64_t kSlowTimerNs = uint64_t{TCP_SLOW_INTERVAL} * 1'000'000;
 constexpr uint64_t kSecondNs = 1'000'000'000;
+constexpr uint64_t kTenthNs = kSecondNs / 10;
 constexpr uint64_t kTurnsPerMbufCount = 64;  // 2048 frames at most
 constexpr uint32_t kTimerVisitsPerTurn = 64;  // lists of connections
+constexpr uint16_t kDhcpClientPort = 68;
 constexpr int kMostCatchUp = 8;  // after a pause, slow timers run this often at most
 
 // A handle is a multiple of 4, as on Windows, and never 0 or INVALID_SOCKET:
@@ -86,12 +88,15 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   next_timer_ns_ = last_turn_ns_ + kFastTimerNs;
   next_slow_ns_ = last_turn_ns_ + kSlowTimerNs;
   next_second_ns_ = last_turn_ns_ + kSecondNs;
+  next_tenth_ns_ = last_turn_ns_ + kTenthNs;
+  ask_for_leases();
   telemetry_add(*this);
 }
 
 Stack::~Stack() {
   telemetry_remove(*this);
   end_calls();
+  dhcp_.reset();
   drain_lwip();
   netifs_.clear();
   engine = {};
@@ -156,6 +161,12 @@ void Stack::run_timers(uint64_t now) noexcept {
     next_slow_ns_ += kSlowTimerNs;
   }
   if (now >= next_slow_ns_) next_slow_ns_ = now + kSlowTimerNs;
+  for (int i = 0; i < kMostCatchUp && now >= next_tenth_ns_; ++i) {
+    run_tenth_timers();
+    next_tenth_ns_ += kTenthNs;
+  }
+  if (now >= next_tenth_ns_) next_tenth_ns_ = now + kTenthNs;
+  take_leases();
   if (now >= next_second_ns_) {
     run_second_timers();
     next_second_ns_ = now + kSecondNs;
@@ -174,7 +185,6 @@ void Stack::run_second_timers() noexcept {
   ip_reass_tmr();
   nd6_tmr();
   ip6_reass_tmr();
-  for (int i = 0; i < 1000 / MLD6_TMR_INTERVAL; ++i) mld6_tmr();
   poll_links();
 }
 
@@ -286,6 +296,9 @@ bool Stack::is_own(const IpAddress& address) const noexcept {
 
 WsaError Stack::claim(Socket& socket, Endpoint& wanted) {
   if (!is_own(wanted.address) && !is_multicast(wanted.address)) return WsaError::kAddrNotAvail;
+  const bool is_dhcp_clients =
+      dhcp_ != nullptr && socket.transport() == Transport::kUdp && wanted.port == kDhcpClientPort;
+  if (is_dhcp_clients) return WsaError::kAddrInUse;
   if (wanted.port != 0) return ports_.claim(socket, wanted);
   wanted.port = ports_.claim_any(socket, wanted.address, false, [](uint16_t) { return true; });
   return wanted.port == 0 ? WsaError::kNoBufs : WsaError::kOk;

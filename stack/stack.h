@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -26,10 +27,14 @@
 #include "stack/request.h"
 #include "stack/wait.h"
 
+struct netif;
+struct pbuf;
+
 namespace millrace {
 
 struct IcmpError;
 class Demux;
+class Dhcp;
 class Gate;
 class Netif;
 class Pool;
@@ -45,6 +50,14 @@ struct PortQueue {
 };
 
 enum class Transport : uint8_t { kTcp, kUdp };
+
+/// What a DHCP server gives.
+struct Lease {
+  Prefix address;
+  std::optional<IpAddress> gateway;
+
+  friend bool operator==(const Lease&, const Lease&) noexcept = default;
+};
 
 class Stack {
  public:
@@ -107,10 +120,32 @@ class Stack {
   void unclaim(Socket& socket) noexcept;
   /// Brings an ICMP error to the socket that it is about. @return false: there is none
   bool on_icmp_error(const IcmpError& error) noexcept;
-  /// True while the port that the socket depends on is lost: removed, or without a link for good.
+  /// A datagram to a group or broadcast, its IP header gone: for each socket that wants it.
+  /// @owner takes it
+  void deliver_to_all(pbuf* datagram, netif& in) noexcept;
+  /// What is about to be sent to a group, for those here that are in it.
+  void loop_to_group(const pbuf& datagram, const Endpoint& source, const Endpoint& group,
+                     const netif& on) noexcept;
+  /// True while the port that the socket depends on is lost (removed, or without a link for good),
+  /// or its address, which was a lease.
   bool is_cut_off(const Socket& socket) const noexcept {
-    return n_lost_ports_ != 0 && depends_on_lost_port(socket);
+    return (n_lost_ports_ != 0 || has_lost_address_) && depends_on_lost_port(socket);
   }
+  /// Index of the interface, or of its link's, that has this address of ours. @return 0: none has
+  uint32_t interface_with(const IpAddress& address) const noexcept;
+  bool has_interface(uint32_t index) const noexcept;
+
+  // ---- leases; with the lock held ----
+
+  /// True when each interface that asks for an address has one.
+  bool has_leases() noexcept;
+  /// What a DHCP server gave for the link with this number, or nothing any more. Where the address
+  /// comes from does not matter here: another Stack may have asked.
+  void apply_lease(uint8_t link, const std::optional<Lease>& lease);
+  /// Blocks until has_leases(). @throws StartupError  dhcp_timeout_ms passed
+  void wait_for_leases();
+  /// The client of dhcp.h has news.
+  void note_lease(const netif& n, const std::optional<Lease>& lease) noexcept;
   /// True for an address of one of our interfaces, or the wildcard.
   bool is_own(const IpAddress& address) const noexcept;
 
@@ -169,6 +204,11 @@ class Stack {
   void run_second_timers() noexcept;
   void poll_links() noexcept;
   void count_mbufs() noexcept;
+  void run_tenth_timers() noexcept;
+  void ask_for_leases();
+  void take_leases();
+  template <typename Wants>
+  uint32_t give_to_each(pbuf* datagram, const Endpoint& source, uint16_t port, Wants wants);
   bool depends_on_lost_port(const Socket& socket) const noexcept;
   void drain_lwip() noexcept;
 
@@ -190,6 +230,8 @@ class Stack {
   std::vector<std::unique_ptr<Request>> free_requests_;
   bool mbufs_are_scarce_ = false;
   uint32_t n_lost_ports_ = 0;
+  bool has_lost_address_ = false;  ///< a lease ended once
+  std::unique_ptr<Dhcp> dhcp_;     ///< if an interface asks for an address
   uint32_t n_guards_ = 0;  ///< calls inside, blocked ones too
   Waiter* leader_ = nullptr;
   Waiter* followers_ = nullptr;
@@ -200,6 +242,7 @@ class Stack {
   uint64_t next_timer_ns_ = 0;
   uint64_t next_slow_ns_ = 0;
   uint64_t next_second_ns_ = 0;
+  uint64_t next_tenth_ns_ = 0;
 };
 
 /// Holds the lock; on the way out sends what was queued, unlocks, and shows completions.

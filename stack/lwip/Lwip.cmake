@@ -41,5 +41,8 @@ set_source_files_properties(${LWIP_DIR}/src/core/ipv4/ip4.c PROPERTIES COMPILE_D
   "icmp_input=millrace_icmp4_in;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
 set_source_files_properties(${LWIP_DIR}/src/core/ipv6/ip6.c PROPERTIES COMPILE_DEFINITIONS
   "icmp6_input=millrace_icmp6_in;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
+# What a DHCP server gives is applied by us, once no list of lwIP's is lent out (dhcp.cc).
+set_source_files_properties(${LWIP_DIR}/src/core/ipv4/dhcp.c PROPERTIES COMPILE_DEFINITIONS
+  "netif_set_addr=millrace_dhcp_set_addr")
 # init.c only checks options, at compile time, where a variable is no number.
 set_source_files_properties(${LWIP_DIR}/src/core/init.c PROPERTIES COMPILE_DEFINITIONS TCP_WND=524288)

@@ -51,10 +51,12 @@
 #define LWIP_ICMP6 1
 #define LWIP_RAW 0
 #define LWIP_DNS 0
-#define LWIP_DHCP 0
+#define LWIP_DHCP 1
+#define LWIP_DHCP_DOES_ACD_CHECK 0
+#define LWIP_DHCP_GET_NTP_SRV 0
 #define LWIP_AUTOIP 0
 #define LWIP_ACD 0
-#define LWIP_IGMP 0
+#define LWIP_IGMP 1
 #define LWIP_IPV6_MLD 1
 #define LWIP_IPV6_AUTOCONFIG 0
 #define LWIP_IPV6_DHCP6 0

@@ -10,14 +10,18 @@
 
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
+#include "lwip/prot/iana.h"
 #include "lwip/prot/tcp.h"
+#include "lwip/prot/udp.h"
 #include "lwip/sys.h"
 #include "lwip/tcp.h"
+#include "lwip/udp.h"
 #include "stack/demux.h"
 #include "stack/gate.h"
 #include "stack/lwip/lwip_hooks.h"
 #include "stack/recovery.h"
 #include "stack/routes.h"
+#include "stack/stack.h"
 
 extern "C" {
 unsigned int millrace_tcp_wnd = 524288;
@@ -104,6 +108,17 @@ void input_again(tcp_hdr& header, pbuf* p) {
   pbuf_ref(p);  // one for tcp_input, one for our caller
   engine.demux->tcp_in_again(p, from);
   from->chksum_flags = flags;
+}
+
+// Of the frame's address the IP address is not yet known to say the same; and lwIP's own DHCP client
+// hears broadcasts like any unicast.
+bool is_for_many(const pbuf& datagram) {
+  if (datagram.len < UDP_HLEN) return false;  // lwIP drops it
+  if (ip_addr_ismulticast(ip_current_dest_addr())) return true;
+  if (ip_current_is_v6()) return false;
+  const auto& header = *static_cast<const udp_hdr*>(datagram.payload);
+  if (header.dest == PP_HTONS(LWIP_IANA_PORT_DHCP_CLIENT)) return false;
+  return ip4_addr_isbroadcast(ip4_current_dest_addr(), ip_current_netif()) != 0;
 }
 
 }  // namespace
@@ -234,8 +249,15 @@ const ip6_addr_t* millrace_next_hop6(const netif* out, const ip6_addr_t* destina
 void millrace_tcp_segment_in(pbuf* p, netif* from) { engine.demux->tcp_in(p, from); }
 
 void millrace_udp_in(pbuf* p, netif* from) {
-  if (engine.gate->udp(*p, *from)) return engine.demux->udp_in(p, from);
-  pbuf_free(p);
+  if (!engine.gate->udp(*p, *from)) {
+    pbuf_free(p);
+    return;
+  }
+  constexpr uint8_t kForMany = PBUF_FLAG_LLBCAST | PBUF_FLAG_LLMCAST;
+  if ((p->flags & kForMany) != 0 && millrace::is_for_many(*p)) {
+    return engine.stack->deliver_to_all(p, *from);
+  }
+  engine.demux->udp_in(p, from);
 }
 
 err_t millrace_tcp_in(tcp_pcb* pcb, tcp_hdr* header, uint16_t opt_len, uint16_t opt1_len,
