@@ -34,7 +34,8 @@ void MulticastFilter::tell_device() {
     std::copy(mac.begin(), mac.end(), address.addr_bytes);
   }
   // No list, or a list that is too long.
-  if (rte_eth_dev_set_mc_addr_list(port_id_, list.data(), static_cast<uint32_t>(list.size())) == 0) {
+  if (rte_eth_dev_set_mc_addr_list(port_id_, list.data(), static_cast<uint32_t>(list.size())) ==
+      0) {
     return;
   }
   lets_all_through_ = true;

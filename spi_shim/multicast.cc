@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Memberships come in three shapes, which all become a GroupChange:
 //
-//   IP_ADD_MEMBERSHIP and its kin     ip_mreq, ip_mreq_source    an interface by its address, or 0.0.0.index
-//   IPV6_ADD_MEMBERSHIP               ipv6_mreq                  an interface by its index
-//   MCAST_JOIN_GROUP and its kin      group_req, group_source_req   both families, by index
+//   IP_ADD_MEMBERSHIP and its kin     ip_mreq, ip_mreq_source    an interface by its address, or
+//   0.0.0.index IPV6_ADD_MEMBERSHIP               ipv6_mreq                  an interface by its
+//   index MCAST_JOIN_GROUP and its kin      group_req, group_source_req   both families, by index
 #include "spi_shim/multicast.h"
 
 #include <arpa/inet.h>
@@ -52,11 +52,10 @@ struct Named {
   int name;
   GroupAction action;
 };
-constexpr Named kMembers[] = {
-    {WS_IPPROTO_IP, WS_IP_ADD_MEMBERSHIP, GroupAction::kJoin},
-    {WS_IPPROTO_IP, WS_IP_DROP_MEMBERSHIP, GroupAction::kLeave},
-    {WS_IPPROTO_IPV6, WS_IPV6_ADD_MEMBERSHIP, GroupAction::kJoin},
-    {WS_IPPROTO_IPV6, WS_IPV6_DROP_MEMBERSHIP, GroupAction::kLeave}};
+constexpr Named kMembers[] = {{WS_IPPROTO_IP, WS_IP_ADD_MEMBERSHIP, GroupAction::kJoin},
+                              {WS_IPPROTO_IP, WS_IP_DROP_MEMBERSHIP, GroupAction::kLeave},
+                              {WS_IPPROTO_IPV6, WS_IPV6_ADD_MEMBERSHIP, GroupAction::kJoin},
+                              {WS_IPPROTO_IPV6, WS_IPV6_DROP_MEMBERSHIP, GroupAction::kLeave}};
 constexpr Named kSources[] = {
     {WS_IPPROTO_IP, WS_IP_ADD_SOURCE_MEMBERSHIP, GroupAction::kJoinSource},
     {WS_IPPROTO_IP, WS_IP_DROP_SOURCE_MEMBERSHIP, GroupAction::kLeaveSource},
@@ -114,7 +113,8 @@ WsaError read_address(const WS_sockaddr_storage& from, uint8_t family, IpAddress
 }
 
 WsaError change_any(Socket& socket, GroupChange change, const CHAR* value, int length) {
-  const bool has_source = change.action != GroupAction::kJoin && change.action != GroupAction::kLeave;
+  const bool has_source =
+      change.action != GroupAction::kJoin && change.action != GroupAction::kLeave;
   WS_group_source_req request{};
   const size_t needed = has_source ? sizeof request : sizeof(WS_group_req);
   if (length < static_cast<int>(needed)) return WsaError::kFault;
@@ -153,8 +153,8 @@ SOCKET fail(const Call& call, WsaError error) noexcept {
 
 }  // namespace
 
-std::optional<WsaError> set_multicast_option(Socket& socket, int level, int name,
-                                             const CHAR* value, int length) noexcept {
+std::optional<WsaError> set_multicast_option(Socket& socket, int level, int name, const CHAR* value,
+                                             int length) noexcept {
   const int own_level = socket.family() == 4 ? WS_IPPROTO_IP : WS_IPPROTO_IPV6;
   if (level != own_level) return std::nullopt;
   const bool is_datagram = socket.transport() == Transport::kUdp;

@@ -27,27 +27,34 @@ IpAddress address_of(const ip4_addr_t& ip) noexcept {
 }  // namespace
 
 Dhcp::~Dhcp() {
-  demux_.with_port(LWIP_IANA_PORT_DHCP_CLIENT, [](void* self) {
-    for (const Client& client : static_cast<Dhcp*>(self)->clients_) {
-      dhcp_release_and_stop(client.n);
-      dhcp_cleanup(client.n);
-    }
-  }, this);
+  demux_.with_port(
+      LWIP_IANA_PORT_DHCP_CLIENT,
+      [](void* self) {
+        for (const Client& client : static_cast<Dhcp*>(self)->clients_) {
+          dhcp_release_and_stop(client.n);
+          dhcp_cleanup(client.n);
+        }
+      },
+      this);
 }
 
 void Dhcp::start(Interface& interface) {
   clients_.push_back({&interface.lwip, interface.link->number, false, std::nullopt});
-  demux_.with_port(LWIP_IANA_PORT_DHCP_CLIENT,
-                   [](void* n) { (void)dhcp_start(static_cast<netif*>(n)); }, &interface.lwip);
+  demux_.with_port(
+      LWIP_IANA_PORT_DHCP_CLIENT, [](void* n) { (void)dhcp_start(static_cast<netif*>(n)); },
+      &interface.lwip);
 }
 
 void Dhcp::tick() noexcept {
   ++n_ticks_;
   if (n_ticks_ % kFineTicks != 0) return;
-  demux_.with_port(LWIP_IANA_PORT_DHCP_CLIENT, [](void* self) {
-    dhcp_fine_tmr();
-    if (static_cast<Dhcp*>(self)->n_ticks_ % kCoarseTicks == 0) dhcp_coarse_tmr();
-  }, this);
+  demux_.with_port(
+      LWIP_IANA_PORT_DHCP_CLIENT,
+      [](void* self) {
+        dhcp_fine_tmr();
+        if (static_cast<Dhcp*>(self)->n_ticks_ % kCoarseTicks == 0) dhcp_coarse_tmr();
+      },
+      this);
 }
 
 void Dhcp::note(const netif& n, const std::optional<Lease>& lease) noexcept {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Dhcp: lwIP's DHCP client for the interfaces that ask for an address. It obtains; Stack::apply_lease
-// applies, on as many Stacks as there are.
+// Dhcp: lwIP's DHCP client for the interfaces that ask for an address. It obtains;
+// Stack::apply_lease applies, on as many Stacks as there are.
 //
-// The client's UDP pcb lies with Demux like any other. dhcp.c would set the interface's address in the
-// middle of a received packet, while lwIP's lists are lent out: it calls millrace_dhcp_set_addr
+// The client's UDP pcb lies with Demux like any other. dhcp.c would set the interface's address in
+// the middle of a received packet, while lwIP's lists are lent out: it calls millrace_dhcp_set_addr
 // instead (lwip/Lwip.cmake), which keeps the news until settle().
 #pragma once
 

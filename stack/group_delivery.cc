@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Datagrams that are for many: to a group, or broadcast. lwIP gives them to one socket, or to those
-// that share a port, whatever their groups; here each socket gets one that is in the group, wants the
-// source, and is bound to the port. All but one get a copy; mostly there is one.
+// that share a port, whatever their groups; here each socket gets one that is in the group, wants
+// the source, and is bound to the port. All but one get a copy; mostly there is one.
 //
 // What this Stack sends to a group it hears itself, too: not from the wire, where it does not come
 // back, but as a copy before it is sent. IP_MULTICAST_LOOP is the receiver's on Windows.
@@ -103,7 +103,8 @@ void Stack::deliver_to_all(pbuf* datagram, netif& in) noexcept {
   IpAddress who = source.address;
   who.zone = 0;
   const uint32_t n = give_to_each(datagram, source, port, [&](const UdpSocket& socket) {
-    return is_group ? socket.groups().wants(in, group, who) : hears_broadcast(socket, *ip_2_ip4(&to));
+    return is_group ? socket.groups().wants(in, group, who)
+                    : hears_broadcast(socket, *ip_2_ip4(&to));
   });
   if (n == 0) ++counters.rx_group_unwanted;
 }

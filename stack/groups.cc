@@ -28,7 +28,8 @@ err_t tell_network(netif& on, const IpAddress& group, bool joins) noexcept {
   }
   ip_addr_t ip = to_lwip(group);
   ip6_addr_assign_zone(ip_2_ip6(&ip), IP6_MULTICAST, &on);
-  return joins ? mld6_joingroup_netif(&on, ip_2_ip6(&ip)) : mld6_leavegroup_netif(&on, ip_2_ip6(&ip));
+  return joins ? mld6_joingroup_netif(&on, ip_2_ip6(&ip))
+               : mld6_leavegroup_netif(&on, ip_2_ip6(&ip));
 }
 
 netif* first_of_link(netif* n) noexcept {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Multicast as a socket sees it: the groups it is in, and which sources it wants to hear there.
 //
-// lwIP tells the network (IGMPv2, MLDv1), once for all sockets of a Stack; neither knows sources, so
-// these are sorted out here, per socket. A group is joined on a link (interfaces.h): on the link's
-// first interface, or on the loopback, which no report leaves.
+// lwIP tells the network (IGMPv2, MLDv1), once for all sockets of a Stack; neither knows sources,
+// so these are sorted out here, per socket. A group is joined on a link (interfaces.h): on the
+// link's first interface, or on the loopback, which no report leaves.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ enum class GroupAction : uint8_t { kJoin, kLeave, kJoinSource, kLeaveSource, kBl
 struct GroupChange {
   GroupAction action = GroupAction::kJoin;
   IpAddress group;
-  IpAddress source;         ///< of the last four
-  uint32_t interface = 0;   ///< its index; 0: where the route to the group leads
+  IpAddress source;        ///< of the last four
+  uint32_t interface = 0;  ///< its index; 0: where the route to the group leads
 };
 
 class Groups {
@@ -33,7 +33,8 @@ class Groups {
   Groups(const Groups&) = delete;
   Groups& operator=(const Groups&) = delete;
 
-  /// @errors  as Microsoft's page "Multicast Socket Option Behavior" has them: kAddrNotAvail what is
+  /// @errors  as Microsoft's page "Multicast Socket Option Behavior" has them: kAddrNotAvail what
+  /// is
   ///          so already, or a source that is not in the list; kInval what contradicts the list, or
   ///          no membership at all; kNoBufs
   WsaError change(const GroupChange& change, netif& on);

@@ -60,10 +60,10 @@ err_t output4(netif* n, pbuf* p, const ip4_addr_t* destination) {
 // lwIP's cache of destinations asks Routes itself (LWIP_HOOK_ND6_GET_GW).
 err_t output6(netif* n, pbuf* p, const ip6_addr_t* destination) {
   const auto& neighbors = interface_of(*n).link->neighbors;
-  if (neighbors.empty() || ip6_addr_ismulticast(destination)) return ethip6_output(n, p, destination);
-  const ip6_addr_t* const next = ip6_addr_islinklocal(destination)
-                                     ? destination
-                                     : engine.routes->next_hop(*n, *destination);
+  if (neighbors.empty() || ip6_addr_ismulticast(destination))
+    return ethip6_output(n, p, destination);
+  const ip6_addr_t* const next =
+      ip6_addr_islinklocal(destination) ? destination : engine.routes->next_hop(*n, *destination);
   if (next == nullptr) return ethip6_output(n, p, destination);  // by a router that told of itself
   ip_addr_t key{};
   ip_addr_copy_from_ip6(key, *next);
@@ -79,8 +79,8 @@ bool is_for_dhcp_client(const uint8_t* header) noexcept {
   return header[9] == IP_PROTO_UDP && udp[2] == 0 && udp[3] == LWIP_IANA_PORT_DHCP_CLIENT;
 }
 
-/// The interface with exactly this address, or with a subnet that has it (as broadcast address or as
-/// a sender's).
+/// The interface with exactly this address, or with a subnet that has it (as broadcast address or
+/// as a sender's).
 Interface* with_address(const Link& link, uint32_t address, bool by_subnet) noexcept {
   for (const auto& interface : link.interfaces) {
     const uint32_t own = netif_ip4_addr(&interface->lwip)->addr;
@@ -173,8 +173,8 @@ void Interfaces::add_link(const LinkConfig& config, netif_init_fn init, uint16_t
   }
 }
 
-// An address alone is lwIP's idea of a /64 on the link, unless it has a lifetime (RFC 5942): what is
-// on the link, Routes knows.
+// An address alone is lwIP's idea of a /64 on the link, unless it has a lifetime (RFC 5942): what
+// is on the link, Routes knows.
 void Interfaces::add_address6(Interface& to, const Prefix& prefix) {
   ip_addr_t address = to_lwip(prefix.address);
   ip6_addr_assign_zone(ip_2_ip6(&address), IP6_UNICAST, &to.lwip);
@@ -224,11 +224,24 @@ void Interfaces::clear(Interface& of) noexcept {
   engine.demux->with_all([&] { netif_set_addr(&of.lwip, &none, &none, &none); });
 }
 
+bool Interfaces::is_elsewhere(const Link& link, uint16_t type,
+                              const uint8_t* header) const noexcept {
+  if (type == ETHTYPE_IPV6) {
+    ip6_addr_t target{};
+    std::memcpy(target.addr, header + 24, sizeof target.addr);
+    return routes_.is_elsewhere(target, link.number);
+  }
+  ip4_addr_t target;
+  std::memcpy(&target.addr, header + 16, sizeof target.addr);
+  return routes_.is_elsewhere(target, link.number);
+}
+
 netif* Interfaces::find_among(uint16_t vlan, uint16_t type, const uint8_t* header) noexcept {
   const auto it = std::find_if(links_.begin(), links_.end(),
                                [&](const auto& link) { return link->vlan == vlan; });
   if (it == links_.end()) return nullptr;
   const Link& link = **it;
+  if (type != ETHTYPE_ARP && is_elsewhere(link, type, header)) return nullptr;
   netif* const front = &link.interfaces.front()->lwip;
   if (link.interfaces.size() == 1 || type == ETHTYPE_IPV6) return front;
   const auto word_at = [header](size_t at) {

@@ -33,7 +33,7 @@ struct Interface;
 struct Link {
   uint16_t vlan = 0;   ///< 0: untagged
   uint8_t number = 0;  ///< from 1 on, in the order of the configuration; lwIP's number of the first
-  std::vector<StaticRoute> routes;  ///< default routes among them
+  std::vector<StaticRoute> routes;                    ///< default routes among them
   std::unordered_map<IpAddress, eth_addr> neighbors;  ///< static ones
   std::vector<std::unique_ptr<Interface>> interfaces;
 };
@@ -89,6 +89,7 @@ class Interfaces {
   void add_link(const LinkConfig& config, netif_init_fn init, uint16_t chksum_flags);
   void add_address6(Interface& to, const Prefix& prefix);
   void add_routes(Interface& through, const Prefix& to_routers);
+  bool is_elsewhere(const Link& link, uint16_t type, const uint8_t* header) const noexcept;
   netif* find_among(uint16_t vlan, uint16_t type, const uint8_t* header) noexcept;
 
   Netif& owner_;

@@ -11,9 +11,7 @@ namespace {
 
 constexpr uint8_t kNoLink = 0xff;
 
-bool can_send(const netif& n) noexcept {
-  return netif_is_up(&n) != 0 && netif_is_link_up(&n) != 0;
-}
+bool can_send(const netif& n) noexcept { return netif_is_up(&n) != 0 && netif_is_link_up(&n) != 0; }
 
 }  // namespace
 
@@ -111,7 +109,8 @@ netif* Routes::find_for_all(const Table& table, const Key& source) const noexcep
 netif* Routes::find(const ip4_addr_t* source, const ip4_addr_t& destination) const noexcept {
   const Key from = source == nullptr ? Key{} : key_of(*source);
   const Entry* const entry = find(table4_, from, key_of(destination));
-  const bool is_for_all = ip4_addr_ismulticast(&destination) || destination.addr == IPADDR_BROADCAST;
+  const bool is_for_all =
+      ip4_addr_ismulticast(&destination) || destination.addr == IPADDR_BROADCAST;
   if (is_for_all && (entry == nullptr || entry->length == 0)) return find_for_all(table4_, from);
   if (entry == nullptr) return nullptr;
   return entry->is_own ? loop_ : entry->out;
@@ -153,6 +152,18 @@ bool Routes::is_own(const ip6_addr_t& address) const noexcept {
     if (entry.fits(key_of(address))) return true;
   }
   return false;
+}
+
+// Links may share an address: a link-local one, which comes from the port's MAC.
+bool Routes::is_elsewhere(const Table& table, const Key& address, uint8_t link) noexcept {
+  bool is_ours = false;
+  for (const Entry& entry : table) {
+    if (!entry.is_own) break;
+    if (!entry.fits(address)) continue;
+    if (entry.link == link) return false;
+    is_ours = true;
+  }
+  return is_ours;
 }
 
 netif* Routes::with_address(const ip4_addr_t& address) const noexcept {

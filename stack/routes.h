@@ -42,6 +42,13 @@ class Routes {
 
   bool is_own(const ip4_addr_t& address) const noexcept;
   bool is_own(const ip6_addr_t& address) const noexcept;
+  /// True for an address of ours that only another link has (Windows' strong host model).
+  bool is_elsewhere(const ip4_addr_t& address, uint8_t link) const noexcept {
+    return is_elsewhere(table4_, key_of(address), link);
+  }
+  bool is_elsewhere(const ip6_addr_t& address, uint8_t link) const noexcept {
+    return is_elsewhere(table6_, key_of(address), link);
+  }
   /// The interface with this IPv4 address, if there is one.
   netif* with_address(const ip4_addr_t& address) const noexcept;
 
@@ -68,6 +75,7 @@ class Routes {
   static void insert(Table& table, const Entry& entry);
   static Entry entry_of(const Prefix& to, netif& out, uint8_t link);
   static const Entry* find(const Table& table, const Key& source, const Key& destination) noexcept;
+  static bool is_elsewhere(const Table& table, const Key& address, uint8_t link) noexcept;
   static const Entry* find_through(const Table& table, const netif& out, const Key& key) noexcept;
   netif* find_for_all(const Table& table, const Key& source) const noexcept;
   Table& table_of(uint8_t family) noexcept { return family == 4 ? table4_ : table6_; }

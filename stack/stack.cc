@@ -295,7 +295,7 @@ bool Stack::is_own(const IpAddress& address) const noexcept {
 }
 
 WsaError Stack::claim(Socket& socket, Endpoint& wanted) {
-  if (!is_own(wanted.address) && !is_multicast(wanted.address)) return WsaError::kAddrNotAvail;
+  if (!is_own(wanted.address)) return WsaError::kAddrNotAvail;  // groups are joined, not bound to
   const bool is_dhcp_clients =
       dhcp_ != nullptr && socket.transport() == Transport::kUdp && wanted.port == kDhcpClientPort;
   if (is_dhcp_clients) return WsaError::kAddrInUse;

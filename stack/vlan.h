@@ -19,8 +19,8 @@ inline constexpr uint32_t kVlanTagBytes = 4;
 /// only
 uint16_t take_vlan_tag(rte_mbuf& m) noexcept;
 
-/// Puts a tag into a frame to be sent. Of its mbuf, which may be shared with who will send it again,
-/// only the Ethernet header and the 4 bytes before it are written. @param id  1 .. 4094
+/// Puts a tag into a frame to be sent. Of its mbuf, which may be shared with who will send it
+/// again, only the Ethernet header and the 4 bytes before it are written. @param id  1 .. 4094
 void insert_vlan_tag(rte_mbuf& m, uint16_t id) noexcept;
 /// The same by the device.
 void request_vlan_tag(rte_mbuf& m, uint16_t id) noexcept;

@@ -35,7 +35,8 @@ class Spi_Multicast : public SpiFamilyTest {
   }
   static void store(WS_sockaddr_storage& to, const char* address, int family) {
     const Address from = Address::of(address, 0);
-    std::memcpy(&to, from.get(), family == WS_AF_INET ? sizeof(WS_sockaddr_in) : sizeof(WS_sockaddr_in6));
+    std::memcpy(&to, from.get(),
+                family == WS_AF_INET ? sizeof(WS_sockaddr_in) : sizeof(WS_sockaddr_in6));
   }
   WS_group_source_req request_for(const char* source) const {
     WS_group_source_req request{};
@@ -129,6 +130,22 @@ TEST_P(Spi_Multicast, HopsReadBack) {
   EXPECT_EQ(ws().option(s, level(), unicast), 128);
   EXPECT_EQ(ws().set_option(s, level(), unicast, 3), 0);
   EXPECT_EQ(ws().option(s, level(), unicast), 3);
+}
+
+TEST_P(Spi_Multicast, IoctlsSetTheSame) {
+  const SOCKET s = ws().datagram(family());
+  const auto ioctl = [&](DWORD code, DWORD value) {
+    DWORD n = 0;
+    return ws().table.lpWSPIoctl(s, code, &value, sizeof value, nullptr, 0, &n, nullptr, nullptr,
+                                 nullptr, &ws().error);
+  };
+  const bool is_4 = family() == WS_AF_INET;
+  EXPECT_EQ(ioctl(SIO_MULTICAST_SCOPE, 5), 0);
+  EXPECT_EQ(ws().option(s, level(), is_4 ? WS_IP_MULTICAST_TTL : WS_IPV6_MULTICAST_HOPS), 5);
+  EXPECT_EQ(ioctl(SIO_MULTICAST_SCOPE, 256), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAEINVAL);
+  EXPECT_EQ(ioctl(SIO_MULTIPOINT_LOOPBACK, 0), 0);
+  EXPECT_EQ(ws().option(s, level(), is_4 ? WS_IP_MULTICAST_LOOP : WS_IPV6_MULTICAST_LOOP), 0);
 }
 
 TEST_P(Spi_Multicast, TheInterfaceIsOneOfOurs) {

@@ -16,12 +16,11 @@ class Addresses : public StackTest {
  protected:
   void SetUp() override {
     PortConfig& port = config.ports.front();
-    port.addresses = {own("10.0.0.2/24"), own("10.9.0.2/16"),   own("10.0.0.5/24"),
-                      own("fd00::2/64"),  own("fd09::2/126"),   own("fd00::5/64")};
+    port.addresses = {own("10.0.0.2/24"), own("10.9.0.2/16"), own("10.0.0.5/24"),
+                      own("fd00::2/64"),  own("fd09::2/126"), own("fd00::5/64")};
     port.gateway = {ip("10.0.0.1"), ip("10.9.0.1"), ip("fd00::1")};
     port.routes = {*parse_route("10.1.0.0/16 via 10.9.0.9"),
-                   *parse_route("10.9.7.0/24 via 10.0.0.7"),
-                   *parse_route("fd01::/20 via fd09::1")};
+                   *parse_route("10.9.7.0/24 via 10.0.0.7"), *parse_route("fd01::/20 via fd09::1")};
     port.neighbors = {*parse_neighbor("10.9.0.77 02:00:00:00:00:77"),
                       *parse_neighbor("fd00::77 02:00:00:00:00:77"),
                       *parse_neighbor("10.9.0.9 02:00:00:00:00:09")};
@@ -237,6 +236,15 @@ TEST_F(Vlans, OtherTagsAreDroppedAndCounted) {
   peer().send(ping(300, "10.100.0.9", "10.100.0.2"));
   run();
   EXPECT_EQ(counters().rx_other_vlan, 1u);
+  EXPECT_FALSE(peer().next());
+}
+
+TEST_F(Vlans, AnAddressOfAnotherTagIsNotReached) {
+  peer().send(ping(100, "10.100.0.9", "10.200.0.2"));
+  peer().send(ping(100, "10.100.0.9", "10.0.0.2"));
+  peer().send(ping(std::nullopt, "fd00::9", "fd64::2"));
+  run();
+  EXPECT_EQ(counters().rx_other_vlan, 3u);
   EXPECT_FALSE(peer().next());
 }
 

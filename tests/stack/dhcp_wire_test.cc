@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // DHCP with a hand-driven server: the lease, its renewal, its end, and what sockets hear of it.
+#include "dpdk_io/startup_error.h"
 #include "tests/support/app.h"
 #include "tests/support/stack_test.h"
 
@@ -254,6 +255,23 @@ TEST_F(DhcpTest, GarbageFromAServerDoesNotHurt) {
     run();
   }
   EXPECT_FALSE(has_lease());
+}
+
+TEST_F(DhcpTest, StartUpEndsWithTheLeaseOrSaysWhatToDo) {
+  lease();
+  EXPECT_NO_THROW(stack().wait_for_leases());
+  stop();
+  config.ports.front().dhcp_timeout_ms = 0;
+  start();
+  std::string why;
+  try {
+    stack().wait_for_leases();
+  } catch (const StartupError& error) {
+    why = error.what();
+  }
+  EXPECT_EQ(why, "port " + stack_port().name() +
+                     ": no DHCP server gave an address within 0 ms; check the link and the server, "
+                     "raise dhcp_timeout_ms, or write the address instead of \"dhcp\"");
 }
 
 class DhcpOnAVlan : public DhcpTest {

@@ -10,8 +10,8 @@ namespace {
 
 constexpr uint16_t kPort = 5000;
 constexpr uint16_t kPeerPort = 6000;
-constexpr uint8_t kReport = 0x16, kLeave = 0x17, kQuery = 0x11;      // RFC 2236 2.1
-constexpr uint8_t kReport6 = 131, kDone6 = 132;                      // RFC 2710 3.1
+constexpr uint8_t kReport = 0x16, kLeave = 0x17, kQuery = 0x11;  // RFC 2236 2.1
+constexpr uint8_t kReport6 = 131, kDone6 = 132;                  // RFC 2710 3.1
 
 IpAddress ip(const char* text) { return *parse_address(text); }
 
@@ -212,7 +212,8 @@ TEST_P(Multicast, ContradictionsAreRefusedAsWindowsDoes) {
   EXPECT_EQ(change(*app, kUnblock, group()), WsaError::kInval);
   EXPECT_EQ(change(*app, kLeaveSource, group(), Host::kStranger), WsaError::kAddrNotAvail);
   EXPECT_EQ(change(*app, kLeaveSource, group()), WsaError::kOk);
-  EXPECT_EQ(change(*app, kLeaveSource, group()), WsaError::kInval);  // the last one was the membership
+  EXPECT_EQ(change(*app, kLeaveSource, group()),
+            WsaError::kInval);  // the last one was the membership
 }
 
 TEST_P(Multicast, WhatIsNoGroupCannotBeJoined) {
@@ -221,6 +222,11 @@ TEST_P(Multicast, WhatIsNoGroupCannotBeJoined) {
   const Stack::Guard guard(stack());
   EXPECT_EQ(app->socket().change_groups({GroupAction::kJoin, group(), {}, 99}),
             WsaError::kAddrNotAvail);
+}
+
+TEST_P(Multicast, AGroupIsJoinedAndNotBoundTo) {
+  App app(*this, Transport::kUdp, family());
+  EXPECT_EQ(app.bind({group(), kPort}), WsaError::kAddrNotAvail);
 }
 
 TEST_P(Multicast, StreamsHaveNoGroups) {
