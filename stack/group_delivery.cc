@@ -123,7 +123,9 @@ void Stack::loop_to_group(const pbuf& datagram, const Endpoint& source, const En
     is_heard = socket.family() == source.address.family && wants(socket);
   }
   pbuf* const copy = is_heard ? copy_of(datagram) : nullptr;
-  if (copy != nullptr) (void)give_to_each(copy, source, group.port, wants);
+  if (copy == nullptr) return;
+  (void)give_to_each(copy, source, group.port, wants);
+  settle_dirty();  // this is no turn, and who waits should not have to wait for the next
 }
 
 }  // namespace millrace

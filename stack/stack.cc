@@ -96,6 +96,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
 Stack::~Stack() {
   telemetry_remove(*this);
   end_calls();
+  settle_dirty();  // the last references
   dhcp_.reset();
   drain_lwip();
   netifs_.clear();

@@ -266,21 +266,22 @@ pbuf* UdpSocket::gather(std::span<const WSABUF> buffers, uint32_t bytes) noexcep
 /// The address that a datagram comes from. @return null: the interface has none
 const ip_addr_t* UdpSocket::source_through(netif& route, const ip_addr_t& bound,
                                            const ip_addr_t& to) const {
-  if (!is_any(local_.address) && !is_multicast(local_.address)) return &bound;
+  if (!is_any(local_.address)) return &bound;
   const bool to_ourselves = &route == engine.loop && !ip_addr_ismulticast(&to);
   return to_ourselves ? &to : ip_netif_get_local_ip(&route, &to);
 }
 
 WsaError UdpSocket::transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexcept {
+  const ip_addr_t bound = to_lwip(local_.address);  // of a connected socket, where the pcb has none
   ip_addr_t ip = to_lwip(to.address);
   const bool is_group = is_multicast(to.address);
   netif* const route = is_group ? group_route(to.address, local_.address, options)
-                                : route_to(pcb_->local_ip, ip);
+                                : route_to(bound, ip);
   if (route == nullptr) {
     return stack_.is_cut_off(*this) ? WsaError::kNetDown : WsaError::kNetUnreach;
   }
   if (is_group && IP_IS_V6_VAL(ip)) ip6_addr_assign_zone(ip_2_ip6(&ip), IP6_MULTICAST, route);
-  const ip_addr_t* const source = source_through(*route, pcb_->local_ip, ip);
+  const ip_addr_t* const source = source_through(*route, bound, ip);
   if (source == nullptr) return WsaError::kNetUnreach;
   if (is_group) {
     stack_.loop_to_group(*p, {from_lwip(*source), local_.port}, to, *route);

@@ -153,6 +153,19 @@ TEST_F(Addresses, OursAreReachedFromEachOtherWithoutTheWire) {
   EXPECT_FALSE(peer().next());
 }
 
+TEST_F(Addresses, AConnectedDatagramSocketSendsFromTheAddressThatConnectingChose) {
+  App app(*this, Transport::kUdp, 4);
+  ASSERT_EQ(app.connect({ip("10.9.200.1"), kPeerPort}), WsaError::kOk);
+  EXPECT_EQ(app.socket().local().address, ip("10.9.0.2"));
+  for (const char* to : {"10.9.200.1", "10.0.0.200"}) {
+    EXPECT_EQ(app.send(bytes_of("x"), Endpoint{ip(to), kPeerPort}).error, WsaError::kOk);
+    run();
+    const auto sent = peer().next([](const Frame& f) { return f.udp.has_value(); });
+    ASSERT_TRUE(sent) << to;
+    EXPECT_EQ(sent->frame.ip->source, ip("10.9.0.2"));
+  }
+}
+
 TEST_F(Addresses, TcpConnectsFromTheRoutesAddress) {
   App app(*this, Transport::kTcp, 4);
   EXPECT_EQ(app.connect({ip("10.9.200.1"), 80}), WsaError::kWouldBlock);
