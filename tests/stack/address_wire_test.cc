@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Several addresses, subnets, routers and VLANs on one port, seen from the wire.
+#include "stack/groups.h"
 #include "tests/support/app.h"
 #include "tests/support/stack_test.h"
 
@@ -273,6 +274,37 @@ TEST_F(Vlans, PriorityBitsDoNotHideTheVlan) {
   peer().send(ping(static_cast<uint16_t>(uint16_t{7} << 13 | 100), "10.100.0.9", "10.100.0.2"));
   run();
   EXPECT_TRUE(peer().next());
+}
+
+TEST_F(Vlans, GroupsAreJoinedAndReachedOnTheChosenLink) {
+  App app(*this, Transport::kUdp, 4);
+  ASSERT_EQ(app.bind(kPort), WsaError::kOk);
+  {
+    const Stack::Guard guard(stack());
+    // 1 is the loopback, 2 the untagged link.
+    EXPECT_EQ(stack().interface_with(ip("10.100.0.2")), 3u);
+    ASSERT_EQ(app.socket().change_groups({GroupAction::kJoin, ip("239.1.1.1"), {}, 3}),
+              WsaError::kOk);
+  }
+  app.options().multicast_interface = 3;
+  ASSERT_EQ(app.send(bytes_of("out"), Endpoint{ip("239.1.1.1"), kPeerPort}).error, WsaError::kOk);
+  run();
+  const auto report = peer().next(), sent = peer().next();
+  ASSERT_TRUE(report && sent && sent->frame.udp);
+  EXPECT_EQ(report->frame.ip->protocol, kIgmp);
+  EXPECT_EQ(report->frame.vlan, 100);
+  EXPECT_EQ(sent->frame.vlan, 100);
+  EXPECT_EQ(sent->frame.ip->source, ip("10.100.0.2"));
+  Frame to_group = udp_frame(4, kPeerPort, kPort, bytes_of("untagged"));
+  to_group.to = {1, 0, 0x5e, 1, 1, 1};
+  to_group.ip->target = ip("239.1.1.1");
+  peer().send(to_group);
+  to_group.vlan = 100;
+  to_group.udp->payload = bytes_of("tagged");
+  peer().send(to_group);
+  run();
+  EXPECT_EQ(app.text(), "tagged");
+  EXPECT_EQ(app.receive().error, WsaError::kWouldBlock);
 }
 
 TEST_F(Vlans, AStreamWithRetransmissionsIsWholeUnderATag) {
