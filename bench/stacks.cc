@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "millrace/counters.h"
+#include "winsock2.h"
 #include "ws2spi.h"
 
 namespace {

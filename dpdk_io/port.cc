@@ -162,7 +162,7 @@ void Port::open(const PortOptions& wishes) {
   if (error != 0) throw_refused(name_, "to start", error);
 
   if (caps_.rss && !options.rss_table.empty()) set_rss_table(options, info);
-  rte_eth_allmulticast_enable(id_);  // without it, where it is missing, IPv6 may miss neighbours
+  groups_ = std::make_unique<MulticastFilter>(id_);
   if (options.promiscuous) {
     error = rte_eth_promiscuous_enable(id_);
     if (error != 0) {
@@ -170,8 +170,16 @@ void Port::open(const PortOptions& wishes) {
               "port %s: not promiscuous: %s\n", name_.c_str(), rte_strerror(-error));
     }
   }
+  if ((conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_FILTER) != 0) admit_vlans(options.vlans);
   learn_mac();
   poll_link();
+}
+
+void Port::admit_vlans(const std::vector<uint16_t>& vlans) {
+  for (const uint16_t vlan : vlans) {
+    const int error = rte_eth_dev_vlan_filter(id_, vlan, 1);
+    if (error != 0) throw_refused(name_, "VLAN " + std::to_string(vlan), error);
+  }
 }
 
 // The driver shows the kernel as many bytes as the mbufs have, from the pool's first byte on (DPDK
@@ -192,6 +200,11 @@ void Port::choose_offloads(const PortOptions& options, const rte_eth_dev_info& i
   caps_.rx_checksum_ip4 = take(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_IPV4_CKSUM, rx);
   caps_.rx_checksum_tcp = take(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_TCP_CKSUM, rx);
   caps_.rx_checksum_udp = take(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_UDP_CKSUM, rx);
+  if (!options.vlans.empty()) {
+    caps_.rx_vlan = take(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_VLAN_STRIP, rx);
+    // Virtual functions pass no tag that they were not told of.
+    (void)take(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_VLAN_FILTER, rx);
+  }
   const bool fits_one_mbuf = options.mtu + kFrameOverheadBytes <= pool_.data_room_bytes();
   if (!fits_one_mbuf && !take(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_SCATTER, rx)) {
     throw StartupError("port " + name_,
@@ -204,8 +217,14 @@ void Port::choose_offloads(const PortOptions& options, const rte_eth_dev_info& i
   caps_.tx_checksum_ip4 = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, tx);
   caps_.tx_checksum_tcp = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_TCP_CKSUM, tx);
   caps_.tx_checksum_udp = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_UDP_CKSUM, tx);
+  // These two insert in software, into frames that nobody else holds, and lose all others: data kept
+  // for retransmission (virtio_rxtx.c, rte_eth_af_packet.c: rte_vlan_insert).
+  const bool loses_shared = driver_.starts_with("net_virtio") || driver_ == "net_af_packet";
+  if (!options.vlans.empty() && !loses_shared) {
+    caps_.tx_vlan = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_VLAN_INSERT, tx);
+  }
   caps_.tx_multi_segment = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_MULTI_SEGS, tx);
-  needs_tx_prepare_ = caps_.tx_checksum_ip4 || caps_.tx_checksum_tcp || caps_.tx_checksum_udp;
+  needs_tx_prepare_ = caps_.tx_vlan || caps_.tx_checksum_ip4 || caps_.tx_checksum_tcp || caps_.tx_checksum_udp;
 
   const uint64_t hashes =
       info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "dpdk_io/multicast_filter.h"
 #include "dpdk_io/pool.h"
 
 struct rte_mbuf;
@@ -72,6 +73,7 @@ struct PortOptions {
   /// table gets it repeated. Empty: as the driver likes.
   std::span<const uint8_t> rss_key = {};
   std::vector<uint16_t> rss_table = {};
+  std::vector<uint16_t> vlans = {};  // tags of frames that are wanted, beside untagged ones
 };
 
 /// What is switched on, not what the data sheet says.
@@ -82,6 +84,8 @@ struct PortCaps {
   bool tx_checksum_ip4 = false;
   bool tx_checksum_tcp = false;
   bool tx_checksum_udp = false;
+  bool rx_vlan = false;           // the device takes tags off
+  bool tx_vlan = false;           // the device puts tags in
   bool tx_multi_segment = false;  // false: tx makes one segment of a chain, which costs a copy
   bool tx_by_reference = true;    // false: the peer gets our very mbuf; tx copies what is shared
   bool rss = false;               // received flows are spread over the queues by their hash
@@ -142,6 +146,9 @@ class Port {
   /// on.
   bool is_removed() const noexcept { return is_removed_.load(std::memory_order_relaxed); }
 
+  /// The multicast addresses whose frames it receives; any thread may change them.
+  MulticastFilter& groups() noexcept { return *groups_; }
+
   uint16_t id() const noexcept { return id_; }
   /// EAL's name of the device, such as "net_ring0".
   const std::string& name() const noexcept { return name_; }
@@ -165,6 +172,7 @@ class Port {
   void check_pool_for_xdp() const;
   void set_rss_table(const PortOptions& options, const rte_eth_dev_info& info);
   void learn_mac();
+  void admit_vlans(const std::vector<uint16_t>& vlans);
   void drain_rings() noexcept;
   void close() noexcept;
 
@@ -189,6 +197,7 @@ class Port {
   PortCaps caps_;
   std::vector<PortCounters> counters_;  // by queue
   std::unique_ptr<Capture> capture_;
+  std::unique_ptr<MulticastFilter> groups_;
   std::shared_ptr<InterruptGate> gate_;      // of a memif port, else nullptr
   std::vector<BurstLock> burst_locks_;       // by queue, if there is a gate
   std::unique_ptr<KernelLink> kernel_link_;  // where the driver does not know, else nullptr

@@ -42,6 +42,19 @@ WsaError set_by_ioctl(Socket& socket, uint32_t code, const void* in, uint32_t in
         is_on != FALSE;
     return WsaError::kOk;
   }
+  if (code == SIO_MULTICAST_SCOPE && !is_tcp) {
+    uint32_t hops;
+    if (!read(hops, in, in_bytes)) return WsaError::kFault;
+    if (hops > UINT8_MAX) return WsaError::kInval;
+    socket.options.multicast_ttl = static_cast<uint8_t>(hops);
+    return WsaError::kOk;
+  }
+  if (code == SIO_MULTIPOINT_LOOPBACK && !is_tcp) {
+    BOOL is_on;
+    if (!read(is_on, in, in_bytes)) return WsaError::kFault;
+    socket.options.multicast_loop = is_on != FALSE;
+    return WsaError::kOk;
+  }
   return WsaError::kOpNotSupp;
 }
 

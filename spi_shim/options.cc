@@ -10,6 +10,7 @@
 #include "spi_shim/call.h"
 #include "spi_shim/extensions.h"
 #include "spi_shim/ioctl_settings.h"
+#include "spi_shim/multicast.h"
 #include "spi_shim/procedures.h"
 
 namespace millrace {
@@ -69,7 +70,29 @@ WsaError set_keep_alive_probes(Socket& s, uint32_t value) {
   return WsaError::kOk;
 }
 
+// A DWORD on Windows, and one byte in programs that come from elsewhere: any length will do.
+template <uint8_t SocketOptions::*Member>
+constexpr Option hops_option(int level, int name) {
+  return {level, name, true, [](const Socket& s) -> uint32_t { return s.options.*Member; },
+          [](Socket& s, uint32_t value) {
+            if (value > UINT8_MAX) return WsaError::kInval;
+            s.options.*Member = static_cast<uint8_t>(value);
+            return WsaError::kOk;
+          }};
+}
+
+uint32_t multicast_interface(const Socket& s) { return s.options.multicast_interface_as_set; }
+
 constexpr Option kOptions[] = {
+    hops_option<&SocketOptions::ttl>(WS_IPPROTO_IP, WS_IP_TTL),
+    hops_option<&SocketOptions::ttl>(WS_IPPROTO_IPV6, WS_IPV6_UNICAST_HOPS),
+    hops_option<&SocketOptions::multicast_ttl>(WS_IPPROTO_IP, WS_IP_MULTICAST_TTL),
+    hops_option<&SocketOptions::multicast_ttl>(WS_IPPROTO_IPV6, WS_IPV6_MULTICAST_HOPS),
+    bool_option<&SocketOptions::multicast_loop>(WS_IPPROTO_IP, WS_IP_MULTICAST_LOOP),
+    bool_option<&SocketOptions::multicast_loop>(WS_IPPROTO_IPV6, WS_IPV6_MULTICAST_LOOP),
+    // Set in multicast.cc.
+    {WS_IPPROTO_IP, WS_IP_MULTICAST_IF, false, multicast_interface, nullptr},
+    {WS_IPPROTO_IPV6, WS_IPV6_MULTICAST_IF, false, multicast_interface, nullptr},
     {WS_SOL_SOCKET, WS_SO_REUSEADDR, true,
      [](const Socket& s) -> uint32_t { return s.options.reuse_address; },
      set_sharing<&SocketOptions::reuse_address, &SocketOptions::exclusive>},
@@ -139,6 +162,9 @@ int WSPAPI wsp_set_sock_opt(SOCKET s, int level, int optname, const CHAR* optval
     socket.options.linger = linger.l_onoff != 0;
     socket.options.linger_s = linger.l_linger;
     return 0;
+  }
+  if (const auto error = set_multicast_option(socket, level, optname, optval, optlen)) {
+    return call.done(*error);
   }
   const Option* const option = find_option(level, optname);
   if (option == nullptr) return call.fail(unknown(level));

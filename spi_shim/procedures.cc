@@ -6,6 +6,7 @@
 #include <tuple>
 #include <type_traits>
 
+#include "spi_shim/multicast.h"
 #include "spi_shim/names.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/startup.h"
@@ -45,9 +46,9 @@ WSPPROC_TABLE procedures() noexcept {
   refuse(table.lpWSPDuplicateSocket);
   refuse(table.lpWSPEnumNetworkEvents);
   refuse(table.lpWSPEventSelect);
-  refuse(table.lpWSPJoinLeaf);
   table.lpWSPGetQOSByName = no_qos;
   table.lpWSPCleanup = wsp_cleanup;
+  table.lpWSPJoinLeaf = wsp_join_leaf;
   table.lpWSPAddressToString = wsp_address_to_string;
   table.lpWSPStringToAddress = wsp_string_to_address;
   add_blocking_procedures(table);

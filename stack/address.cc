@@ -45,6 +45,15 @@ bool contains(const Prefix& prefix, const IpAddress& address) noexcept {
   return rest == 0 || ((ours[whole] ^ address.bytes[whole]) >> (8 - rest)) == 0;
 }
 
+IpAddress network_of(const Prefix& prefix) noexcept {
+  IpAddress network = prefix.address;
+  for (size_t i = 0; i < network.bytes.size(); ++i) {
+    const size_t kept = std::min<size_t>(8, prefix.length - std::min<size_t>(prefix.length, 8 * i));
+    network.bytes[i] = static_cast<uint8_t>(network.bytes[i] & (0xff00u >> kept));
+  }
+  return network;
+}
+
 std::optional<IpAddress> parse_address(std::string_view text) noexcept {
   IpAddress address;
   const size_t percent = text.find('%');
@@ -75,6 +84,23 @@ std::optional<Prefix> parse_prefix(std::string_view text) noexcept {
   if (!address || !length || address->zone != 0) return std::nullopt;
   if (*length > (address->family == 4 ? 32 : 128)) return std::nullopt;
   return Prefix{*address, *length};
+}
+
+std::optional<OwnAddress> parse_own_address(std::string_view text) noexcept {
+  if (text == "dhcp") return OwnAddress::dhcp();
+  const auto prefix = parse_prefix(text);
+  return prefix ? std::optional(OwnAddress(*prefix)) : std::nullopt;
+}
+
+std::optional<StaticRoute> parse_route(std::string_view text) noexcept {
+  constexpr std::string_view kVia = " via ";
+  const size_t at = text.find(kVia);
+  if (at == std::string_view::npos) return std::nullopt;
+  const auto to = parse_prefix(text.substr(0, at));
+  const auto via = parse_address(text.substr(at + kVia.size()));
+  if (!to || !via || via->zone != 0 || via->family != to->address.family) return std::nullopt;
+  if (network_of(*to) != to->address) return std::nullopt;
+  return StaticRoute{*to, *via};
 }
 
 std::optional<Endpoint> parse_endpoint(std::string_view text) noexcept {
@@ -122,6 +148,8 @@ std::string Neighbor::text() const {
   }
   return result;
 }
+
+std::string StaticRoute::text() const { return to.text() + " via " + via.text(); }
 
 std::string Prefix::text() const { return address.text() + '/' + std::to_string(length); }
 

@@ -50,6 +50,32 @@ struct Prefix {
   friend constexpr bool operator==(const Prefix&, const Prefix&) noexcept = default;
 };
 
+/// An address of ours as the configuration has it: written down, or to be asked for by DHCP.
+struct OwnAddress : Prefix {
+  bool is_dhcp = false;  ///< the prefix is not used then
+
+  OwnAddress() = default;
+  OwnAddress(const Prefix& prefix) : Prefix(prefix) {}
+  static OwnAddress dhcp() noexcept {
+    OwnAddress address;
+    address.is_dhcp = true;
+    return address;
+  }
+  std::string text() const { return is_dhcp ? "dhcp" : Prefix::text(); }
+
+  friend bool operator==(const OwnAddress&, const OwnAddress&) noexcept = default;
+};
+
+/// The way to a network behind a router on the link.
+struct StaticRoute {
+  Prefix to;  ///< host part all zeros
+  IpAddress via;
+
+  std::string text() const;  ///< parse_route reads it back to the same value
+
+  friend constexpr bool operator==(const StaticRoute&, const StaticRoute&) noexcept = default;
+};
+
 /// A neighbor on the link: a static ARP or ND entry.
 struct Neighbor {
   IpAddress address;
@@ -106,12 +132,21 @@ constexpr bool is_v4_mapped(const IpAddress& a) noexcept {
 /// True if both addresses have the prefix's family and its first `length` bits.
 bool contains(const Prefix& prefix, const IpAddress& address) noexcept;
 
+/// The prefix's address with its host part all zeros.
+IpAddress network_of(const Prefix& prefix) noexcept;
+
 /// Parses "10.0.0.1", "fd00::1" or "fe80::1%2", as inet_pton does; a zone is a decimal number
 /// from 1.
 std::optional<IpAddress> parse_address(std::string_view text) noexcept;
 
 /// Parses "10.0.0.2/24" or "fd00::2/64"; the length is required, a zone is refused.
 std::optional<Prefix> parse_prefix(std::string_view text) noexcept;
+
+/// Parses "dhcp", or what parse_prefix does.
+std::optional<OwnAddress> parse_own_address(std::string_view text) noexcept;
+
+/// Parses "10.1.0.0/16 via 10.0.0.9": a prefix with no host part, and an address of its family.
+std::optional<StaticRoute> parse_route(std::string_view text) noexcept;
 
 /// Parses "10.0.0.1:80" or "[fd00::1]:80".
 std::optional<Endpoint> parse_endpoint(std::string_view text) noexcept;

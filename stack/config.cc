@@ -82,7 +82,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 std::string remedy_for_unknown(std::string_view name, const std::vector<std::string>& known) {
   std::string remedy;
   settings::for_each_default([&](const Setting& setting, const auto&) {
-    if (setting.key == name) remedy = "it belongs under " + setting.heading();
+    if (setting.key == name && remedy.empty()) remedy = "it belongs under " + setting.heading();
   });
   if (!remedy.empty()) return remedy;
   const auto is_nearer = [&](const std::string& a, const std::string& b) {
@@ -115,6 +115,11 @@ class Reader {
   template <typename Section>
   void read_table(const toml::table& root, std::string_view section, Section& into) const;
   void read_ports(const toml::table& root, std::vector<PortConfig>& ports) const;
+  void read_vlans(const toml::table& table, PortConfig& port,
+                  const std::vector<PortConfig>& earlier) const;
+  template <typename Visitor>
+  void for_each_table(const toml::table& in, std::string_view section, Visitor&& visit) const;
+  [[noreturn]] void refuse(const toml::table& table, const Complaint& wrong) const;
   template <typename Section>
   void read_section(const toml::table& table, std::string_view section, Section& into) const;
 
@@ -176,38 +181,65 @@ void Reader::read_table(const toml::table& root, std::string_view section, Secti
   read_section(*node->as_table(), section, into);
 }
 
-void Reader::read_ports(const toml::table& root, std::vector<PortConfig>& ports) const {
-  const toml::node* node = root.get("port");
+/// [[port]] stands under "port" in the root, [[port.vlan]] under "vlan" in its port.
+template <typename Visitor>
+void Reader::for_each_table(const toml::table& in, std::string_view section,
+                            Visitor&& visit) const {
+  const std::string key(section.substr(section.find('.') + 1));
+  const toml::node* node = in.get(key);
   if (node == nullptr) return;
   const toml::array* array = node->as_array();
   if (array == nullptr || !array->is_homogeneous(toml::node_type::table)) {
     const char* what = array == nullptr ? "" : " of other things than tables";
-    refuse(node->source(), "port is " + std::string(type_name(*node)) + what,
-           "write [[port]] above each port's settings");
+    refuse(node->source(), key + " is " + std::string(type_name(*node)) + what,
+           "write " + settings::heading(section) + " above each " + key + "'s settings");
   }
-  for (const toml::node& element : *array) {
-    const toml::table& table = *element.as_table();
+  for (const toml::node& element : *array) visit(*element.as_table());
+}
+
+void Reader::refuse(const toml::table& table, const Complaint& wrong) const {
+  const toml::node* at = table.get(wrong.key);
+  if (at == nullptr) at = &table;
+  if (at->is_array() && !at->as_array()->empty()) at = at->as_array()->get(wrong.index);
+  refuse(at->source(), wrong.cause, wrong.remedy);
+}
+
+void Reader::read_ports(const toml::table& root, std::vector<PortConfig>& ports) const {
+  for_each_table(root, "port", [&](const toml::table& table) {
     PortConfig port;
     read_section(table, "port", port);
-    if (const auto wrong = complaint_about(port, ports)) {
-      const toml::node* at = table.get(wrong->key);
-      if (at->is_array()) at = at->as_array()->get(wrong->index);
-      refuse(at->source(), wrong->cause, wrong->remedy);
-    }
+    if (const auto wrong = complaint_about(port, ports)) refuse(table, *wrong);
+    read_vlans(table, port, ports);
+    if (const auto wrong = complaint_about_sum(port, ports)) refuse(table, *wrong);
     ports.push_back(std::move(port));
-  }
+  });
+}
+
+void Reader::read_vlans(const toml::table& table, PortConfig& port,
+                        const std::vector<PortConfig>& earlier) const {
+  for_each_table(table, "port.vlan", [&](const toml::table& vlan_table) {
+    VlanConfig vlan;
+    read_section(vlan_table, "port.vlan", vlan);
+    port.vlans.push_back(vlan);
+    // Each is checked in its turn, while its table is at hand.
+    if (const auto wrong = complaint_about_vlan(port, port.vlans.size() - 1, earlier)) {
+      refuse(vlan_table, *wrong);
+    }
+  });
 }
 
 template <typename Section>
 void Reader::read_section(const toml::table& table, std::string_view section, Section& into) const {
   std::vector<std::string> known;
   settings::for_each_setting(into, [&](const Setting& s, auto&) { known.emplace_back(s.key); });
+  if (section == "port") known.emplace_back("vlan");
   refuse_unknown(table, known, settings::heading(section) + " has no setting ");
   settings::for_each_setting(into, [&](const Setting& setting, auto& member) {
     const toml::node* node = table.get(setting.key);
     if (node != nullptr) read_value(*node, setting, member);
     if constexpr (requires { member.empty(); }) {
       if (!setting.allowed.is_required || !member.empty()) return;
+      if (!setting.allowed.unless.empty() && table.contains(setting.allowed.unless)) return;
       refuse(node == nullptr ? table.source() : node->source(),
              setting.name() + (node == nullptr ? " is missing" : " is empty"),
              "write " + settings::phrase(setting, member));

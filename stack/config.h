@@ -5,6 +5,8 @@
 //   [[port]] device = "net_tap0"
 //            addresses = ["10.0.0.2/24", "fd00::2/64"]
 //            gateway = "10.0.0.1"
+//   [[port.vlan]] id = 100
+//            addresses = ["10.1.0.2/24"]
 //   [tcp]    nodelay = true
 //
 // Invariant: a Config that these functions return is checked, so nobody after them checks again.
@@ -26,18 +28,39 @@ enum class IdlePolicy : uint8_t { kSpin, kSleep };
 enum class Placement : uint8_t { kThread, kTurns };
 enum class CongestionControl : uint8_t { kCubic, kNewReno };
 
-/// lwIP's netif holds one IPv4 address, and three of IPv6 beside its own link-local one.
-inline constexpr size_t kMaxIpv4AddressesPerPort = 1;
-inline constexpr size_t kMaxIpv6AddressesPerPort = 3;
+/// An lwIP netif holds one IPv4 address, so there is one for each; and 8 of IPv6 beside its own
+/// link-local one. A Stack has at most 254 netifs, numbered in 8 bits.
+inline constexpr size_t kMaxIpv4Addresses = 120;  ///< of all ports
+inline constexpr size_t kMaxLinks = 120;          ///< ports and VLANs
+inline constexpr size_t kMaxIpv6AddressesPerLink = 8;
 inline constexpr uint16_t kMinIpv6Mtu = 1280;  // RFC 8200 5
 
 #define MILLRACE_MEMBER(key, type, unit, allowed, initial, sentence) type key = initial;
 
+struct VlanConfig {
+#define VLAN_SETTING MILLRACE_MEMBER
+#include "stack/config.def"
+  friend bool operator==(const VlanConfig&, const VlanConfig&) = default;
+};
+
 struct PortConfig {
 #define PORT_SETTING MILLRACE_MEMBER
 #include "stack/config.def"
+  std::vector<VlanConfig> vlans;
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
+
+/// What has one tag on a port, or none: addresses that share neighbors, routers and groups.
+struct LinkConfig {
+  uint16_t vlan = 0;  ///< 0: untagged
+  std::vector<OwnAddress> addresses;
+  std::vector<IpAddress> gateway;
+  std::vector<StaticRoute> routes;
+  std::vector<Neighbor> neighbors;
+};
+
+/// The untagged link, if it has addresses, and then the VLANs.
+std::vector<LinkConfig> links_of(const PortConfig& port);
 
 struct TcpConfig {
 #define TCP_SETTING MILLRACE_MEMBER

@@ -24,5 +24,11 @@ struct Complaint {
 /// @return  the first thing that is wrong, if any
 std::optional<Complaint> complaint_about(const PortConfig& port,
                                          const std::vector<PortConfig>& earlier);
+/// The same for one of its VLANs, against those before it too.
+std::optional<Complaint> complaint_about_vlan(const PortConfig& port, size_t index,
+                                              const std::vector<PortConfig>& earlier);
+/// Whether all of them together are more than a Stack can hold.
+std::optional<Complaint> complaint_about_sum(const PortConfig& port,
+                                             const std::vector<PortConfig>& earlier);
 
 }  // namespace millrace

@@ -23,19 +23,22 @@ struct Allowed {
   uint64_t most = 0;
   std::vector<std::string_view> words;  ///< in the order of the enum
   bool is_required = false;
+  std::string_view unless = {};  ///< a table of the section that may stand for it
 };
 
 inline Allowed between(uint64_t least, uint64_t most) { return {least, most, {}, false}; }
 inline Allowed required() { return {0, 0, {}, true}; }
+inline Allowed required_unless(std::string_view table) { return {0, 0, {}, true, table}; }
 inline Allowed anything() { return {}; }
 template <typename... Words>
 Allowed one_of(Words... words) {
   return {0, 0, {words...}, false};
 }
 
-/// "[tcp]"; "[[port]]" because there may be several.
+/// "[tcp]"; "[[port]]" and "[[port.vlan]]" because there may be several.
 inline std::string heading(std::string_view section) {
-  return section == "port" ? "[[port]]" : '[' + std::string(section) + ']';
+  const std::string name(section);
+  return section.starts_with("port") ? "[[" + name + "]]" : '[' + name + ']';
 }
 
 struct Setting {
@@ -69,8 +72,12 @@ constexpr std::string_view element_form<IpAddress>() {
   return "\"10.0.0.1\" or \"fd00::1\"";
 }
 template <>
-constexpr std::string_view element_form<Prefix>() {
+constexpr std::string_view element_form<OwnAddress>() {
   return "\"10.0.0.2/24\" or \"fd00::2/64\"";
+}
+template <>
+constexpr std::string_view element_form<StaticRoute>() {
+  return "\"10.1.0.0/16 via 10.0.0.9\"";
 }
 template <>
 constexpr std::string_view element_form<Neighbor>() {
@@ -90,8 +97,12 @@ inline std::optional<IpAddress> parse_element(std::string_view text) {
   return address && address->zone == 0 ? address : std::nullopt;  // the port is the zone
 }
 template <>
-inline std::optional<Prefix> parse_element(std::string_view text) {
-  return parse_prefix(text);
+inline std::optional<OwnAddress> parse_element(std::string_view text) {
+  return parse_own_address(text);
+}
+template <>
+inline std::optional<StaticRoute> parse_element(std::string_view text) {
+  return parse_route(text);
 }
 template <>
 inline std::optional<Neighbor> parse_element(std::string_view text) {
@@ -165,6 +176,13 @@ void for_each_setting(PortConfig& into, Visitor&& visit) {
 }
 
 template <typename Visitor>
+void for_each_setting(VlanConfig& into, Visitor&& visit) {
+#define VLAN_SETTING(key, type, unit, allowed, initial, sentence) \
+  MILLRACE_VISIT("port.vlan", key, #key, unit, allowed, sentence)
+#include "stack/config.def"
+}
+
+template <typename Visitor>
 void for_each_setting(TcpConfig& into, Visitor&& visit) {
 #define TCP_SETTING(key, type, unit, allowed, initial, sentence) \
   MILLRACE_VISIT("tcp", key, #key, unit, allowed, sentence)
@@ -192,8 +210,10 @@ template <typename Visitor>
 void for_each_default(Visitor&& visit) {
   Config config;
   PortConfig port;
+  VlanConfig vlan;
   for_each_setting(config, visit);
   for_each_setting(port, visit);
+  for_each_setting(vlan, visit);
   for_each_setting(config.tcp, visit);
   for_each_setting(config.udp, visit);
   for_each_setting(config.stack, visit);
@@ -203,7 +223,10 @@ void for_each_default(Visitor&& visit) {
 inline std::vector<std::string> sections() {
   std::vector<std::string> names;
   for_each_default([&](const Setting& setting, const auto&) {
-    if (names.empty() || names.back() != setting.section) names.emplace_back(setting.section);
+    const bool is_top = setting.section.find('.') == std::string_view::npos;
+    if (is_top && (names.empty() || names.back() != setting.section)) {
+      names.emplace_back(setting.section);
+    }
   });
   return names;
 }

@@ -188,6 +188,11 @@ err_t Demux::bind(udp_pcb& pcb, const ip_addr_t& address, uint16_t port) noexcep
   return udp_bind(&pcb, &address, port);
 }
 
+void Demux::with_port(uint16_t port, void (*operation)(void* context), void* context) noexcept {
+  const UdpScope scope(*this, port);
+  operation(context);
+}
+
 void Demux::remove(udp_pcb& pcb) noexcept {
   const UdpScope scope(*this, pcb.local_port);
   udp_remove(&pcb);

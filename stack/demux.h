@@ -87,6 +87,8 @@ class Demux {
 
   err_t bind(udp_pcb& pcb, const ip_addr_t& address, uint16_t port) noexcept;
   void remove(udp_pcb& pcb) noexcept;
+  /// For what lwIP does to pcbs of its own on this port.
+  void with_port(uint16_t port, void (*operation)(void* context), void* context) noexcept;
 
   // ---- time ----
 

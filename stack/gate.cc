@@ -15,6 +15,7 @@
 #include "lwip/prot/tcp.h"
 #include "lwip/udp.h"
 #include "stack/lwip/port.h"
+#include "stack/routes.h"
 
 namespace millrace {
 namespace {
@@ -26,7 +27,7 @@ bool is_no_host4(const uint8_t* address, const netif& in) {
   if (address[0] == 0 || address[0] == 127 || address[0] >= 224) return true;
   ip4_addr_t source;
   std::memcpy(&source.addr, address, 4);
-  return ip4_addr_eq(&source, netif_ip4_addr(&in)) || ip4_addr_isbroadcast(&source, &in) != 0;
+  return engine.routes->is_own(source) || ip4_addr_isbroadcast(&source, &in) != 0;
 }
 
 bool has_source_route(const uint8_t* options, size_t n) {

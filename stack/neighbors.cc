@@ -109,7 +109,6 @@ bool Neighbors::may_claim4(const uint8_t* header, netif& in, uint64_t now_ns) no
 
 bool Neighbors::refuse_claim(uint32_t address_be, netif& in, uint64_t now_ns) noexcept {
   ++counters_.rx_arp_conflict;
-  if (std::find(pinned_.begin(), pinned_.end(), address_be) != pinned_.end()) return false;
   Doubt* place = nullptr;
   for (Doubt& doubt : doubts_) {
     if (doubt.until_ns == 0) {

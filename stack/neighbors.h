@@ -28,8 +28,6 @@ class Neighbors {
   bool may_answer6(const uint8_t* target, uint64_t now_ns) noexcept;
   /// An ARP packet. @param header  whole, 28 bytes @return true: lwIP may read it
   bool may_claim4(const uint8_t* header, netif& in, uint64_t now_ns) noexcept;
-  /// The configuration says where this one is: nothing else is asked or believed.
-  void pin4(uint32_t address_be) { pinned_.push_back(address_be); }
   /// Once a second: neighbors in doubt that did not answer.
   void tick(uint64_t now_ns) noexcept;
 
@@ -55,7 +53,6 @@ class Neighbors {
   Counters& counters_;
   std::array<Question, kQuestions> questions_{};
   std::array<Doubt, kDoubts> doubts_{};
-  std::vector<uint32_t> pinned_;
 };
 
 }  // namespace millrace

@@ -8,15 +8,14 @@
 #include <array>
 #include <cstring>
 #include <mutex>
-#include <string>
 
-#include "dpdk_io/startup_error.h"
 #include "lwip/etharp.h"
 #include "lwip/ethip6.h"
 #include "lwip/prot/ethernet.h"
 #include "lwip/prot/icmp6.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
+#include "lwip/udp.h"
 #include "netif/ethernet.h"
 #include "stack/demux.h"
 #include "stack/gate.h"
@@ -24,8 +23,10 @@
 #include "stack/lwip_glue.h"
 #include "stack/neighbors.h"
 #include "stack/path_mtu.h"
+#include "stack/routes.h"
 #include "stack/siblings.h"
 #include "stack/tx_checksum.h"
+#include "stack/vlan.h"
 
 namespace millrace {
 namespace {
@@ -61,6 +62,17 @@ uint16_t generated_in_software(const PortCaps& caps) {
   return flags;
 }
 
+/// IPv4's header, and of UDP's what lwIP looks at to find what is for its DHCP client.
+bool has_whole_headers(const uint8_t* header, uint32_t length) {
+  const uint32_t own = uint32_t{header[0] & 0x0fu} * 4;
+  if (length < own || header[9] != IP_PROTO_UDP) return length >= own;
+  const bool is_later_fragment = ((header[6] & 0x1f) | header[7]) != 0;
+  ip4_addr_t target;
+  std::memcpy(&target.addr, header + 16, sizeof target.addr);
+  if (is_later_fragment) return length >= own + 4 || engine.routes->is_own(target);
+  return length >= own + UDP_HLEN;
+}
+
 }  // namespace
 
 Netif::Netif(const PortQueue& queue, Counters& counters)
@@ -71,31 +83,15 @@ Netif::Netif(const PortQueue& queue, Counters& counters)
       is_loop_(false),
       trusts_hash_(queue.port->caps().rss_is_ours),
       verify_checksums_(verifies(*queue.config)),
-      gen_flags_(generated_in_software(queue.port->caps())) {
+      gen_flags_(generated_in_software(queue.port->caps())),
+      mac_(queue.port->mac()),
+      interfaces_(*this, *engine.routes, *queue.config, on_init, gen_flags_) {
   const Port& port = port_;
   const PortConfig& config = *queue.config;
   had_link_ = port.link_up();
   patience_ns_ = patience_ns(port, config);
   const PortCaps& caps = port.caps();
   offloads_checksums_ = caps.tx_checksum_ip4 || caps.tx_checksum_tcp || caps.tx_checksum_udp;
-  ip4_addr_t address{}, mask{}, gateway{};
-  for (const Prefix& prefix : config.addresses) {
-    if (prefix.address.family != 4) continue;
-    address = to_ip4(prefix.address);
-    mask.addr = prefix.length == 0 ? 0 : lwip_htonl(~uint32_t{0} << (32 - prefix.length));
-  }
-  for (const IpAddress& router : config.gateway) {
-    if (router.family == 4) gateway = to_ip4(router);
-  }
-  lwip_.mtu = port.caps().mtu;
-  add(address, mask, gateway);
-  netif_create_ip6_linklocal_address(&lwip_, 1);
-  netif_ip6_addr_set_state(&lwip_, 0, IP6_ADDR_PREFERRED);
-  for (const Prefix& prefix : config.addresses) {
-    if (prefix.address.family == 6) add_address6(prefix);
-  }
-  add_neighbors(config);
-  if (netif_default == nullptr || !ip4_addr_isany_val(gateway)) netif_set_default(&lwip_);
 }
 
 Netif::Netif(Port& loop_port, Counters& counters)
@@ -103,83 +99,61 @@ Netif::Netif(Port& loop_port, Counters& counters)
       counters_(counters),
       queue_(0),
       is_loop_(true),
-      verify_checksums_(false) {
-  ip4_addr_t address, mask, gateway{};
-  IP4_ADDR(&address, 127, 0, 0, 1);
-  IP4_ADDR(&mask, 255, 0, 0, 0);
-  lwip_.mtu = loop_port.caps().mtu;
-  add(address, mask, gateway);
-  lwip_.output = [](netif* n, pbuf* p, const ip4_addr_t*) { return loop_output(n, p, ETHTYPE_IP); };
-  lwip_.output_ip6 = [](netif* n, pbuf* p, const ip6_addr_t*) {
+      verify_checksums_(false),
+      mac_(loop_port.mac()),
+      interfaces_(*this, *engine.routes, on_init) {
+  netif& loop = lwip();
+  loop.output = [](netif* n, pbuf* p, const ip4_addr_t*) { return loop_output(n, p, ETHTYPE_IP); };
+  loop.output_ip6 = [](netif* n, pbuf* p, const ip6_addr_t*) {
     return loop_output(n, p, ETHTYPE_IPV6);
   };
-  ip_addr_t loopback6 = IPADDR6_INIT_HOST(0, 0, 0, 1);
-  netif_ip6_addr_set(&lwip_, 0, ip_2_ip6(&loopback6));
-  netif_ip6_addr_set_state(&lwip_, 0, IP6_ADDR_PREFERRED);
   // ethernet_input() refuses IP on an interface without ARP; set it only now, so that none is sent.
-  lwip_.flags |= NETIF_FLAG_ETHARP;
+  loop.flags |= NETIF_FLAG_ETHARP;
 }
 
-Netif::~Netif() {
-  netif_set_down(&lwip_);
-  netif_remove(&lwip_);
-  out_.clear();
-}
-
-void Netif::add(const ip4_addr_t& address, const ip4_addr_t& mask, const ip4_addr_t& gateway) {
-  netif_add(&lwip_, &address, &mask, &gateway, this, on_init, ethernet_input);
-  netif_set_up(&lwip_);
-  netif_set_link_up(&lwip_);
-  lwip_.chksum_flags = gen_flags_;
-}
+Netif::~Netif() { out_.clear(); }
 
 err_t Netif::on_init(netif* n) {
-  auto* self = static_cast<Netif*>(n->state);
-  n->name[0] = self->is_loop_ ? 'l' : 'm';
-  n->name[1] = self->is_loop_ ? 'o' : 'r';
-  n->output = etharp_output;
-  n->output_ip6 = ethip6_output;
+  Interface& interface = interface_of(*n);
+  Netif& self = *interface.owner;
+  n->name[0] = self.is_loop_ ? 'l' : 'm';
+  n->name[1] = self.is_loop_ ? 'o' : 'r';
+  number_and_outputs(interface);
   n->linkoutput = on_output;
-  n->mtu = self->port_.caps().mtu;
+  n->mtu = self.port_.caps().mtu;
   n->mtu6 = n->mtu;
-  const std::array<uint8_t, 6> mac = self->port_.mac();
-  std::copy(mac.begin(), mac.end(), n->hwaddr);
+  std::copy(self.mac_.begin(), self.mac_.end(), n->hwaddr);
   n->hwaddr_len = 6;
   n->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHERNET;
-  if (!self->is_loop_) n->flags |= NETIF_FLAG_ETHARP | NETIF_FLAG_MLD6;
+  if (self.is_loop_) return ERR_OK;
+  n->flags |= NETIF_FLAG_ETHARP;
+  if (interface.is_first()) {
+    n->flags |= NETIF_FLAG_MLD6 | NETIF_FLAG_IGMP;
+    netif_set_igmp_mac_filter(n, on_group4);
+    netif_set_mld_mac_filter(n, on_group6);
+  }
   return ERR_OK;
 }
 
-void Netif::add_address6(const Prefix& prefix) {
-  const ip_addr_t address = to_lwip(prefix.address);
-  if (prefix.length != 64) {
-    throw StartupError(
-        "address " + prefix.address.text(), "an IPv6 prefix of " + std::to_string(prefix.length),
-        "use /64: other prefix lengths are not there yet");
-  }
-  s8_t index = -1;
-  if (netif_add_ip6_address(&lwip_, ip_2_ip6(&address), &index) != ERR_OK || index < 0) {
-    throw StartupError("address " + prefix.address.text(), "no room for another IPv6 address",
-                       "keep at most 3 per port");
-  }
-  netif_ip6_addr_set_state(&lwip_, index, IP6_ADDR_PREFERRED);
+// RFC 1112 6.4
+err_t Netif::on_group4(netif* n, const ip4_addr_t* group, netif_mac_filter_action action) {
+  return interface_of(*n).owner->filter(
+      {0x01, 0x00, 0x5e, static_cast<uint8_t>(ip4_addr2(group) & 0x7f), ip4_addr3(group),
+       ip4_addr4(group)},
+      action);
 }
 
-void Netif::add_neighbors(const PortConfig& config) {
-  for (const Neighbor& neighbor : config.neighbors) {
-    if (neighbor.address.family != 4) {
-      throw StartupError("neighbor " + neighbor.address.text(), "static IPv6 neighbors",
-                         "remove it: only IPv4 neighbors can be static so far");
-    }
-    const ip4_addr_t address = to_ip4(neighbor.address);
-    eth_addr mac;
-    std::copy(neighbor.mac.begin(), neighbor.mac.end(), mac.addr);
-    if (etharp_add_static_entry(&address, &mac) != ERR_OK) {
-      throw StartupError("neighbor " + neighbor.address.text(), "it is in no port's subnet",
-                         "correct the address or the port's prefix");
-    }
-    engine.neighbors->pin4(address.addr);
-  }
+// RFC 2464 7
+err_t Netif::on_group6(netif* n, const ip6_addr_t* group, netif_mac_filter_action action) {
+  std::array<uint8_t, 6> mac{0x33, 0x33};
+  std::memcpy(mac.data() + 2, &group->addr[3], 4);
+  return interface_of(*n).owner->filter(mac, action);
+}
+
+err_t Netif::filter(const std::array<uint8_t, 6>& mac, netif_mac_filter_action action) {
+  MulticastFilter& groups = port_.groups();
+  action == NETIF_ADD_MAC_FILTER ? groups.add(mac) : groups.remove(mac);
+  return ERR_OK;
 }
 
 uint32_t Netif::poll() noexcept {
@@ -219,7 +193,8 @@ uint16_t Netif::receive(std::array<rte_mbuf*, kBurstMax>& frames) noexcept {
 }
 
 void Netif::input(rte_mbuf* m) noexcept {
-  if (!accept(m)) {
+  netif* const in = accept(m);
+  if (in == nullptr) {
     rte_pktmbuf_free(m);
     return;
   }
@@ -227,29 +202,30 @@ void Netif::input(rte_mbuf* m) noexcept {
   const bool had_no_ports = m->packet_type == RTE_PTYPE_L4_FRAG;
   pbuf* const p = pbuf_from(m);
   if (had_no_ports) p->flags |= kHadNoPorts;
-  if (lwip_.input(p, &lwip_) != ERR_OK) pbuf_free(p);
+  if (in->input(p, in) != ERR_OK) pbuf_free(p);
 }
 
 // Lengths first (lwIP 2.2.1 reads ARP, IPv4 and IPv6 headers without asking whether they are there),
-// then what the device says of the checksums.
-bool Netif::accept(rte_mbuf* m) noexcept {
+// then the tag, then what the device says of the checksums. @return the interface it is for, or null
+netif* Netif::accept(rte_mbuf* m) noexcept {
   constexpr uint32_t kArpBytes = SIZEOF_ETH_HDR + 28;
+  const uint16_t vlan = m->data_len < SIZEOF_ETH_HDR + kVlanTagBytes ? 0 : take_vlan_tag(*m);
   const uint32_t length = m->data_len;
   if (length < SIZEOF_ETH_HDR + IP_HLEN) {
     ++counters_.rx_short;
-    return false;
+    return nullptr;
   }
   const auto* const bytes = rte_pktmbuf_mtod(m, const uint8_t*);
   const bool is_group = (bytes[0] & 1) != 0;
-  if (!is_loop_ && !is_group && std::memcmp(bytes, lwip_.hwaddr, ETH_HWADDR_LEN) != 0) {
+  if (!is_loop_ && !is_group && std::memcmp(bytes, mac_.data(), mac_.size()) != 0) {
     ++counters_.rx_other_host;  // lwIP takes what the card lets through
-    return false;
+    return nullptr;
   }
   const auto type = static_cast<uint16_t>((bytes[12] << 8) | bytes[13]);
   bool whole = true;
   switch (type) {
     case ETHTYPE_IP:
-      whole = length >= SIZEOF_ETH_HDR + uint32_t{bytes[SIZEOF_ETH_HDR] & 0x0fu} * 4;
+      whole = has_whole_headers(bytes + SIZEOF_ETH_HDR, length - SIZEOF_ETH_HDR);
       break;
     case ETHTYPE_IPV6:
       whole = length >= SIZEOF_ETH_HDR + IP6_HLEN;
@@ -259,34 +235,39 @@ bool Netif::accept(rte_mbuf* m) noexcept {
       break;
     default:
       ++counters_.rx_unknown_type;
-      return false;
+      return nullptr;
   }
   if (!whole || m->pkt_len > UINT16_MAX) {
     ++counters_.rx_short;
-    return false;
+    return nullptr;
   }
-  if (!is_loop_ && !passes_gate(type, bytes + SIZEOF_ETH_HDR)) return false;
-  if (!verify_checksums_) return true;
+  netif* const in = interfaces_.find(vlan, type, bytes + SIZEOF_ETH_HDR);
+  if (in == nullptr) {
+    ++counters_.rx_other_vlan;
+    return nullptr;
+  }
+  if (!is_loop_ && !passes_gate(type, bytes + SIZEOF_ETH_HDR, *in)) return nullptr;
+  if (!verify_checksums_) return in;
   const uint64_t l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
   const uint64_t ip = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
   if (l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD || ip == RTE_MBUF_F_RX_IP_CKSUM_BAD) {
     ++counters_.rx_bad_checksum;
-    return false;
+    return nullptr;
   }
   uint16_t check = kSoftwareCheck;
   if (l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD) {
     check &= static_cast<uint16_t>(~(NETIF_CHECKSUM_CHECK_UDP | NETIF_CHECKSUM_CHECK_TCP));
   }
   if (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD) check &= static_cast<uint16_t>(~NETIF_CHECKSUM_CHECK_IP);
-  lwip_.chksum_flags = gen_flags_ | check;
-  return true;
+  in->chksum_flags = gen_flags_ | check;
+  return in;
 }
 
-bool Netif::passes_gate(uint16_t type, const uint8_t* header) noexcept {
+bool Netif::passes_gate(uint16_t type, const uint8_t* header, const netif& in) noexcept {
   Gate& gate = *engine.gate;
-  if (type == ETHTYPE_IP) return gate.ip4(header, lwip_);
-  if (type == ETHTYPE_IPV6) return gate.ip6(header, lwip_);
-  return engine.neighbors->may_claim4(header, lwip_, engine.clock->now_ns());
+  if (type == ETHTYPE_IP) return gate.ip4(header, in);
+  if (type == ETHTYPE_IPV6) return gate.ip6(header, in);
+  return engine.neighbors->may_claim4(header, in, engine.clock->now_ns());
 }
 
 /// Neighbors that we ask for may answer.
@@ -306,7 +287,8 @@ void Netif::note_question(const pbuf& frame) noexcept {
 
 err_t Netif::on_output(netif* n, pbuf* p) {
   if (engine.replayed_isn != nullptr) return ERR_OK;  // its peer has the answer
-  auto& self = *static_cast<Netif*>(n->state);
+  const Interface& interface = interface_of(*n);
+  Netif& self = *interface.owner;
   if (!self.is_loop_) self.note_question(*p);
   if (!self.is_loop_ && engine.path_mtus != nullptr) {
     const bool has_checksum = (self.gen_flags_ & NETIF_CHECKSUM_GEN_IP) != 0;
@@ -315,6 +297,9 @@ err_t Netif::on_output(netif* n, pbuf* p) {
   rte_mbuf* const m = self.frame_of(p);
   if (m == nullptr) return ERR_MEM;
   if (!self.is_loop_ && self.offloads_checksums_) request_tx_checksum(m, self.gen_flags_);
+  if (const uint16_t vlan = interface.vlan(); vlan != 0) {
+    self.port_.caps().tx_vlan ? request_vlan_tag(*m, vlan) : insert_vlan_tag(*m, vlan);
+  }
   if (self.is_loop_) ++self.looping_;
   ++self.counters_.tx_pkts;
   if (!self.out_.push(m)) {
@@ -334,6 +319,7 @@ rte_mbuf* Netif::frame_of(pbuf* p) noexcept {
     own->data_len = p->len;
     own->pkt_len = p->len;
     own->ol_flags = 0;
+    own->l2_len = 0;
     rte_mbuf_refcnt_update(own, 1);
     return own;
   }
@@ -365,11 +351,11 @@ void Netif::poll_link(uint64_t now_ns) noexcept {
   if (port_.link_up()) {
     had_link_ = true;
     is_lost_ = false;
-    netif_set_link_up(&lwip_);
+    interfaces_.set_link(true);
     return;
   }
-  if (netif_is_link_up(&lwip_) != 0) {
-    netif_set_link_down(&lwip_);
+  if (netif_is_link_up(&lwip()) != 0) {
+    interfaces_.set_link(false);
     down_since_ns_ = now_ns;
   }
   const bool has_waited = patience_ns_ != 0 && now_ns - down_since_ns_ >= patience_ns_;
@@ -377,8 +363,7 @@ void Netif::poll_link(uint64_t now_ns) noexcept {
 }
 
 bool Netif::has_address(const ip_addr_t& address) noexcept {
-  return IP_IS_V6_VAL(address) ? netif_get_ip6_addr_match(&lwip_, ip_2_ip6(&address)) >= 0
-                               : ip4_addr_eq(netif_ip4_addr(&lwip_), ip_2_ip4(&address));
+  return interfaces_.has_address(address);
 }
 
 }  // namespace millrace

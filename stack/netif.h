@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A Netif is one lwIP interface on one queue of one Port: mbuf to pbuf and back, without a copy.
+// A Netif is one queue of one Port with its lwIP interfaces: mbuf to pbuf and back, without a copy.
 //
 //   Port::rx -> poll() -> [length and checksum gate] -> lwIP        lwIP -> output() -> Burst -> flush() -> Port::tx
 //
@@ -16,6 +16,7 @@
 #include "lwip/netif.h"
 #include "stack/config.h"
 #include "stack/counters.h"
+#include "stack/interfaces.h"
 #include "stack/stack.h"
 
 namespace millrace {
@@ -53,16 +54,17 @@ class Netif {
   bool has_address(const ip_addr_t& address) noexcept;
 
   Port& port() { return port_; }
-  netif& lwip() { return lwip_; }
+  netif& lwip() { return interfaces_.first(); }
+  Interfaces& interfaces() { return interfaces_; }
 
  private:
   static err_t on_init(netif* n);
   static err_t on_output(netif* n, pbuf* p);
-  void add(const ip4_addr_t& address, const ip4_addr_t& mask, const ip4_addr_t& gateway);
-  void add_address6(const Prefix& prefix);
-  void add_neighbors(const PortConfig& config);
-  bool accept(rte_mbuf* m) noexcept;
-  bool passes_gate(uint16_t type, const uint8_t* header) noexcept;
+  static err_t on_group4(netif* n, const ip4_addr_t* group, netif_mac_filter_action action);
+  static err_t on_group6(netif* n, const ip6_addr_t* group, netif_mac_filter_action action);
+  err_t filter(const std::array<uint8_t, 6>& mac, netif_mac_filter_action action);
+  netif* accept(rte_mbuf* m) noexcept;
+  bool passes_gate(uint16_t type, const uint8_t* header, const netif& in) noexcept;
   void note_question(const pbuf& frame) noexcept;
   uint16_t receive(std::array<rte_mbuf*, kBurstMax>& frames) noexcept;
   uint16_t keep_own(std::span<rte_mbuf*> frames) noexcept;
@@ -86,8 +88,9 @@ class Netif {
   uint64_t patience_ns_ = 0;    ///< with a link that is down; 0: endless
   uint64_t down_since_ns_ = 0;  ///< seen so first
   uint32_t looping_ = 0;    ///< frames in the loop ring: 0 spares the poll
+  std::array<uint8_t, 6> mac_;
   Burst out_;
-  netif lwip_{};
+  Interfaces interfaces_;
 };
 
 }  // namespace millrace

@@ -24,7 +24,7 @@ bool is_fragment(const rte_mbuf& m) { return m.packet_type == RTE_PTYPE_L4_FRAG;
 
 /// The frame whose payload lwIP has in hand, from its Ethernet header on, as its owner shall see it.
 /// @owner takes p
-rte_mbuf* frame_again(pbuf* p, const netif& in) {
+rte_mbuf* frame_again(pbuf* p, netif& in) {
   constexpr size_t kAddressBytes = 6;
   if (pbuf_add_header_force(p, ip_current_header_tot_len() + size_t{SIZEOF_ETH_HDR}) != 0) {
     pbuf_free(p);
@@ -54,6 +54,10 @@ rte_mbuf* frame_again(pbuf* p, const netif& in) {
   // Put together by lwIP, which has looked at the IP header's sum; nobody at that of the whole.
   head->ol_flags = RTE_MBUF_F_RX_IP_CKSUM_GOOD;
   head->packet_type = 0;
+  if (const uint16_t vlan = interface_of(in).vlan(); vlan != 0) {  // as a device that strips it
+    head->ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+    head->vlan_tci = vlan;
+  }
   return head;
 }
 
@@ -130,7 +134,7 @@ void Netif::hand_over_loop() noexcept {
 bool Netif::hand_over_late(pbuf* p, netif* in, bool is_tcp) noexcept {
   constexpr uint16_t kPortsBytes = 4;
   if (p->len < kPortsBytes) return false;
-  auto& self = *static_cast<Netif*>(in->state);
+  Netif& self = *interface_of(*in).owner;
   if (is_tcp && self.is_loop_) return false;
   const Stack& stack = *engine.stack;
   const Steering& steering = *stack.siblings().steering();

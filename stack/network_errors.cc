@@ -54,6 +54,7 @@ bool Stack::depends_on_lost_port(const Socket& socket) const noexcept {
     for (const auto& netif : netifs_) {
       if (netif->has_address(ip)) return netif->is_lost();
     }
+    if (has_lost_address_) return true;  // it was a lease
   }
   return n_lost_ports_ + 1 == netifs_.size();
 }

@@ -29,6 +29,12 @@ uint16_t data_room_for(const Config& config) {
   return room;
 }
 
+std::vector<uint16_t> tags_of(const PortConfig& port) {
+  std::vector<uint16_t> tags;
+  for (const VlanConfig& vlan : port.vlans) tags.push_back(vlan.id);
+  return tags;
+}
+
 }  // namespace
 
 Runtime::Runtime(const Config& config) : config_(config) {
@@ -38,6 +44,7 @@ Runtime::Runtime(const Config& config) : config_(config) {
   siblings_ = std::make_unique<Siblings>(config.stack.stacks);
   open_ports();
   make_stacks();
+  wait_for_leases();
   log_capacity(config_);
   keeper_ = std::jthread([this](const std::stop_token& stop) { keep(stop); });
 }
@@ -55,6 +62,7 @@ void Runtime::open_ports() {
     options.n_tx_desc = port.tx_descriptors;
     options.mtu = port.mtu;
     options.promiscuous = port.promiscuous;
+    options.vlans = tags_of(port);
     options.may_have_fewer = port.queues == 0;
     options.n_queues = static_cast<uint16_t>(port.queues == 0 ? n : port.queues);
     if (n > 1) {
@@ -86,6 +94,19 @@ void Runtime::make_stacks() {
     stacks_.emplace_back(
         make_stack({config_, *clock_, *pool_, *loops_[i], queues[i], *siblings_, i}));
     telemetry_add(*stacks_.back());
+  }
+}
+
+// The first Stack asks; the others have the answer when they next turn.
+void Runtime::wait_for_leases() {
+  const uint64_t start_ns = clock_->now_ns();
+  for (bool has_all = false; !has_all;) {
+    has_all = true;
+    for (const auto& stack : stacks_) {
+      const Stack::Guard guard(*stack);
+      has_all &= stack->await_leases(clock_->now_ns() - start_ns);
+    }
+    if (!has_all) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }
 

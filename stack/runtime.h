@@ -46,6 +46,7 @@ class Runtime {
   void keep(const std::stop_token& stop);
   void open_ports();
   void make_stacks();
+  void wait_for_leases();
 
   Config config_;
   std::unique_ptr<Clock> clock_;

@@ -5,8 +5,12 @@
 // Made before the first of them and gone after the last; a Stack on its own has one for itself.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,6 +20,14 @@
 namespace millrace {
 
 class Stack;
+
+/// What a DHCP server gives.
+struct Lease {
+  Prefix address;
+  std::optional<IpAddress> gateway;
+
+  friend bool operator==(const Lease&, const Lease&) noexcept = default;
+};
 
 class Siblings {
  public:
@@ -31,6 +43,30 @@ class Siblings {
   Steering* steering() const noexcept { return steering_.get(); }
 
   PortTable ports;
+
+  /// What DHCP servers gave: the first Stack, which asks, says so; each Stack looks when it turns.
+  class Leases {
+   public:
+    void note(uint8_t link, const std::optional<Lease>& lease) {
+      const std::lock_guard lock(mutex_);
+      by_link_[link] = lease;
+      n_changes_.fetch_add(1, std::memory_order_release);
+    }
+    /// Calls visit(link, lease) for all, if there is news. @param[in,out] n_seen  the caller's
+    template <typename Visitor>
+    void visit_news(uint32_t& n_seen, Visitor visit) {
+      if (n_changes_.load(std::memory_order_acquire) == n_seen) return;
+      const std::lock_guard lock(mutex_);
+      n_seen = n_changes_.load(std::memory_order_relaxed);
+      for (const auto& [link, lease] : by_link_) visit(link, lease);
+    }
+
+   private:
+    std::mutex mutex_;
+    std::map<uint8_t, std::optional<Lease>> by_link_;
+    std::atomic<uint32_t> n_changes_{0};
+  };
+  Leases leases;
 
  private:
   std::vector<Stack*> stacks_;

@@ -23,6 +23,7 @@
 
 namespace millrace {
 
+struct GroupChange;
 struct IcmpError;
 
 struct SocketOptions {
@@ -47,6 +48,10 @@ struct SocketOptions {
   bool udp_conn_reset = true;  ///< SIO_UDP_CONNRESET: "port unreachable" fails a receive
   bool udp_net_reset = true;   ///< SIO_UDP_NETRESET: the same for "time to live exceeded"
   uint8_t ttl = 128;
+  uint8_t multicast_ttl = 1;
+  bool multicast_loop = true;  ///< hears what this Stack sends to its groups
+  uint32_t multicast_interface = 0;         ///< index; 0: where the route leads
+  uint32_t multicast_interface_as_set = 0;  ///< an IPv4 address in network order, or an index
 };
 
 struct ReceiveCall {
@@ -97,6 +102,10 @@ class Socket {
   /// Blocks.
   virtual Outcome send(const SendCall& call) = 0;
   virtual WsaError shutdown(int how) = 0;
+  /// Memberships of groups; they end with the socket.
+  virtual WsaError change_groups(const GroupChange&) { return WsaError::kNoProtoOpt; }
+  /// WSPJoinLeaf, for datagrams.
+  virtual WsaError join_leaf(const Endpoint&, bool, bool) { return WsaError::kOpNotSupp; }
   /// Blocks with SO_LINGER. Ends the socket: requests complete with kOperationAborted.
   /// @errors kWouldBlock: SO_LINGER with a time on a nonblocking socket; it stays open
   virtual WsaError close();

@@ -15,9 +15,9 @@
 #include "lwip/init.h"
 #include "lwip/ip4_frag.h"
 #include "lwip/ip6_frag.h"
-#include "lwip/mld6.h"
 #include "lwip/nd6.h"
 #include "stack/demux.h"
+#include "stack/dhcp.h"
 #include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
@@ -25,6 +25,7 @@
 #include "stack/netif.h"
 #include "stack/path_mtu.h"
 #include "stack/recovery.h"
+#include "stack/routes.h"
 #include "stack/siblings.h"
 #include "stack/socket.h"
 #include "stack/syn_cookies.h"
@@ -38,8 +39,10 @@ namespace {
 constexpr uint64_t kFastTimerNs = uint64_t{TCP_FAST_INTERVAL} * 1'000'000;
 constexpr uint64_t kSlowTimerNs = uint64_t{TCP_SLOW_INTERVAL} * 1'000'000;
 constexpr uint64_t kSecondNs = 1'000'000'000;
+constexpr uint64_t kTenthNs = kSecondNs / 10;
 constexpr uint64_t kTurnsPerMbufCount = 64;  // 2048 frames at most
 constexpr uint32_t kTimerVisitsPerTurn = 64;  // lists of connections
+constexpr uint16_t kDhcpClientPort = 68;
 constexpr int kMostCatchUp = 8;  // after a pause, slow timers run this often at most
 
 bool lwip_is_initialised = false;
@@ -71,6 +74,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   demux_->socket_bytes = sizeof(TcpSocket);
   gate_ = std::make_unique<Gate>(counters);
   if (config.tcp.path_mtu_discovery) path_mtus_ = std::make_unique<PathMtus>();
+  routes_ = std::make_unique<Routes>();
   neighbors_ = std::make_unique<Neighbors>(counters);
   syn_cookies_ = std::make_unique<SynCookies>(counters);
   engine = {.pool = pool.get(),
@@ -81,6 +85,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
             .gate = gate_.get(),
             .neighbors = neighbors_.get(),
             .path_mtus = path_mtus_.get(),
+            .routes = routes_.get(),
             .syn_cookies = syn_cookies_.get(),
             .timestamp_offset = static_cast<uint32_t>(rte_rand())};
   try {
@@ -100,12 +105,16 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   next_timer_ns_ = last_turn_ns_ + kFastTimerNs;
   next_slow_ns_ = last_turn_ns_ + kSlowTimerNs;
   next_second_ns_ = last_turn_ns_ + kSecondNs;
+  next_tenth_ns_ = last_turn_ns_ + kTenthNs;
+  ask_for_leases();
   siblings_.set(index_, this);
 }
 
 Stack::~Stack() {
   siblings_.set(index_, nullptr);
   end_calls();
+  settle_dirty();  // the last references
+  dhcp_.reset();
   drain_lwip();
   netifs_.clear();
   engine = {};
@@ -199,6 +208,12 @@ void Stack::run_timers(uint64_t now) noexcept {
     next_slow_ns_ += kSlowTimerNs;
   }
   if (now >= next_slow_ns_) next_slow_ns_ = now + kSlowTimerNs;
+  for (int i = 0; i < kMostCatchUp && now >= next_tenth_ns_; ++i) {
+    run_tenth_timers();
+    next_tenth_ns_ += kTenthNs;
+  }
+  if (now >= next_tenth_ns_) next_tenth_ns_ = now + kTenthNs;
+  take_leases();
   if (now >= next_second_ns_) {
     run_second_timers();
     next_second_ns_ = now + kSecondNs;
@@ -218,7 +233,6 @@ void Stack::run_second_timers() noexcept {
   ip_reass_tmr();
   nd6_tmr();
   ip6_reass_tmr();
-  for (int i = 0; i < 1000 / MLD6_TMR_INTERVAL; ++i) mld6_tmr();
   poll_links();
   unpin_what_is_gone();
 }
@@ -332,7 +346,10 @@ bool Stack::is_own(const IpAddress& address) const noexcept {
 }
 
 WsaError Stack::claim(Socket& socket, Endpoint& wanted) {
-  if (!is_own(wanted.address) && !is_multicast(wanted.address)) return WsaError::kAddrNotAvail;
+  if (!is_own(wanted.address)) return WsaError::kAddrNotAvail;  // groups are joined, not bound to
+  const bool is_dhcp_clients =
+      has_dhcp_ && socket.transport() == Transport::kUdp && wanted.port == kDhcpClientPort;
+  if (is_dhcp_clients) return WsaError::kAddrInUse;
   PortTable& ports = siblings_.ports;
   if (wanted.port != 0) return ports.claim(socket, wanted);
   wanted.port = ports.claim_any(socket, wanted.address, false, [](uint16_t) { return true; });

@@ -32,16 +32,21 @@
 #include "stack/request.h"
 #include "stack/wait.h"
 
+struct netif;
+struct pbuf;
+
 namespace millrace {
 
 struct IcmpError;
 class Demux;
+class Dhcp;
 class Gate;
 class Neighbors;
 class Netif;
 class PathMtus;
 class Pool;
 class Port;
+class Routes;
 class Siblings;
 class Socket;
 class SynCookies;
@@ -61,6 +66,8 @@ struct PortQueue {
 };
 
 enum class Transport : uint8_t { kTcp, kUdp };
+
+struct Lease;
 
 class Stack {
  public:
@@ -142,10 +149,33 @@ class Stack {
   void unclaim(Socket& socket) noexcept;
   /// Brings an ICMP error to the socket that it is about. @return false: there is none
   bool on_icmp_error(const IcmpError& error) noexcept;
-  /// True while the port that the socket depends on is lost: removed, or without a link for good.
+  /// A datagram to a group or broadcast, its IP header gone: for each socket that wants it.
+  /// @owner takes it
+  void deliver_to_all(pbuf* datagram, netif& in) noexcept;
+  /// What is about to be sent to a group, for those here that are in it.
+  void loop_to_group(const pbuf& datagram, const Endpoint& source, const Endpoint& group,
+                     const netif& on) noexcept;
+  /// True while the port that the socket depends on is lost (removed, or without a link for good),
+  /// or its address, which was a lease.
   bool is_cut_off(const Socket& socket) const noexcept {
-    return n_lost_ports_ != 0 && depends_on_lost_port(socket);
+    return (n_lost_ports_ != 0 || has_lost_address_) && depends_on_lost_port(socket);
   }
+  /// Index of the interface, or of its link's, that has this address of ours. @return 0: none has
+  uint32_t interface_with(const IpAddress& address) const noexcept;
+  bool has_interface(uint32_t index) const noexcept;
+
+  // ---- leases; with the lock held ----
+
+  /// True when each interface that asks for an address has one.
+  bool has_leases() noexcept;
+  /// What a DHCP server gave for the link with this number, or nothing any more. Where the address
+  /// comes from does not matter here: another Stack may have asked.
+  void apply_lease(uint8_t link, const std::optional<Lease>& lease);
+  /// Turns, while the program starts. @return has_leases()
+  /// @throws StartupError  no, and dhcp_timeout_ms have passed
+  virtual bool await_leases(uint64_t waited_ns);
+  /// The client of dhcp.h has news.
+  void note_lease(const netif& n, const std::optional<Lease>& lease) noexcept;
   /// True for an address of one of our interfaces, or the wildcard.
   bool is_own(const IpAddress& address) const noexcept;
 
@@ -223,6 +253,11 @@ class Stack {
   void run_second_timers() noexcept;
   void poll_links() noexcept;
   void count_mbufs() noexcept;
+  void run_tenth_timers() noexcept;
+  void ask_for_leases();
+  void take_leases();
+  template <typename Wants>
+  uint32_t give_to_each(pbuf* datagram, const Endpoint& source, uint16_t port, Wants wants);
   bool depends_on_lost_port(const Socket& socket) const noexcept;
   void drain_lwip() noexcept;
 
@@ -235,6 +270,7 @@ class Stack {
   std::unique_ptr<PathMtus> path_mtus_;
   std::unique_ptr<Neighbors> neighbors_;
   std::unique_ptr<SynCookies> syn_cookies_;
+  std::unique_ptr<Routes> routes_;
   std::vector<std::unique_ptr<Netif>> netifs_;  ///< [0] is the loopback
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
@@ -251,6 +287,10 @@ class Stack {
   bool mbufs_are_scarce_ = false;
   bool mbufs_are_plenty_ = true;
   uint32_t n_lost_ports_ = 0;
+  bool has_lost_address_ = false;  ///< a lease ended once
+  bool has_dhcp_ = false;          ///< an interface has its address by DHCP
+  std::unique_ptr<Dhcp> dhcp_;     ///< of the first Stack, which asks for all
+  uint32_t n_leases_seen_ = 0;     ///< Siblings::Leases
   uint32_t n_guards_ = 0;  ///< calls inside, blocked ones too
   Waiter* leader_ = nullptr;
   Waiter* followers_ = nullptr;
@@ -262,6 +302,7 @@ class Stack {
   uint64_t next_timer_ns_ = 0;
   uint64_t next_slow_ns_ = 0;
   uint64_t next_second_ns_ = 0;
+  uint64_t next_tenth_ns_ = 0;
 };
 
 /// Holds the lock; on the way out sends what was queued, unlocks, and shows completions.

@@ -123,8 +123,9 @@ Steering::Verdict Steering::owner_of_tcp(const FourTuple& tuple) const noexcept 
 }
 
 Steering::Verdict Steering::owner_of_udp(const Endpoint& local, uint32_t here) const noexcept {
+  constexpr uint16_t kDhcpClientPort = 68;  // the first Stack's, unless a socket has it
   uint32_t stacks = ports_.udp_stacks(local.port);
-  if (stacks == 0) return {here};
+  if (stacks == 0) return {local.port == kDhcpClientPort ? 0 : here};
   if (!std::has_single_bit(stacks)) stacks = ports_.udp_stacks(local);
   if (stacks == 0) return {here};
   if (!std::has_single_bit(stacks)) return {kSeveral, stacks};

@@ -31,6 +31,11 @@ Endpoint source_of(const Parcel& parcel) {
   return source;
 }
 
+netif* group_route(const IpAddress& group, const IpAddress& local, const SocketOptions& options) {
+  return options.multicast_interface == 0 ? default_group_interface(group, local)
+                                          : group_interface(options.multicast_interface);
+}
+
 }  // namespace
 
 UdpSocket::UdpSocket(Stack& stack, uint8_t family) : Socket(stack, Transport::kUdp, family) {}
@@ -83,7 +88,9 @@ WsaError UdpSocket::connect(const Endpoint& peer) {
   if (const WsaError error = bind_implicitly(); error != WsaError::kOk) return error;
   const ip_addr_t ip = to_lwip(peer.address);
   if (is_any(local_.address)) {
-    netif* const route = route_to(*IP_ANY_TYPE, ip);
+    netif* const route = is_multicast(peer.address)
+                             ? group_route(peer.address, local_.address, options)
+                             : route_to(*IP_ANY_TYPE, ip);
     if (route == nullptr) return WsaError::kNetUnreach;
     const ip_addr_t* const source = ip_netif_get_local_ip(route, &ip);
     if (source != nullptr) local_.address = from_lwip(*source);
@@ -93,20 +100,22 @@ WsaError UdpSocket::connect(const Endpoint& peer) {
 }
 
 void UdpSocket::on_receive(void* arg, udp_pcb*, pbuf* p, const ip_addr_t* address, u16_t port) {
-  auto& self = *static_cast<UdpSocket*>(arg);
-  const Endpoint source{from_lwip(*address), port};
-  if (self.peer_.has_value() && *self.peer_ != source) {
-    ++self.stack_.counters.rx_wrong_peer;
+  static_cast<UdpSocket*>(arg)->arrive(p, {from_lwip(*address), port});
+}
+
+void UdpSocket::arrive(pbuf* p, const Endpoint& source) noexcept {
+  if (peer_.has_value() && *peer_ != source) {
+    ++stack_.counters.rx_wrong_peer;
     pbuf_free(p);
     return;
   }
   Parcel& parcel = parcel_of(p);
   parcel.family = source.address.family;
-  parcel.source_port = port;
+  parcel.source_port = source.port;
   parcel.zone = source.address.zone;
   std::memcpy(parcel.source, source.address.bytes.data(), 16);
-  self.deliver(p);
-  self.stack_.mark_dirty(self);
+  deliver(p);
+  stack_.mark_dirty(*this);
 }
 
 void UdpSocket::deliver(pbuf* p) noexcept {
@@ -186,6 +195,7 @@ WsaError UdpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
   // MSG_OOB is for streams (contract: E8), and so is MSG_WAITALL.
   constexpr uint32_t kKnown = WS_MSG_PEEK | MSG_PARTIAL | MSG_PUSH_IMMEDIATE;
   if (const WsaError error = flags_refusal(call, kKnown); error != WsaError::kOk) return error;
+  if (is_send_only_) return WsaError::kOpNotSupp;  // contract: E8
   // contract: E12, and B1: connect and sendto have bound it as well as bind
   if (!is_bound_ || call.buffers.empty()) return WsaError::kInval;
   if (receive_is_shut_) return WsaError::kShutdown;
@@ -204,7 +214,7 @@ Outcome UdpSocket::take(BufferCursor& to, uint32_t flags, const FromAddress& fro
 
 Outcome UdpSocket::send(const SendCall& call) {
   constexpr uint32_t kKnown = WS_MSG_DONTROUTE;
-  if ((call.flags & ~kKnown) != 0) return {WsaError::kOpNotSupp};
+  if ((call.flags & ~kKnown) != 0 || is_receive_only_) return {WsaError::kOpNotSupp};
   if (send_is_shut_) return {WsaError::kShutdown};
   if (!call.to.has_value() && !peer_.has_value()) return {WsaError::kNotConn};
   const Endpoint& to = call.to.has_value() ? *call.to : *peer_;
@@ -254,21 +264,61 @@ pbuf* UdpSocket::gather(std::span<const WSABUF> buffers, uint32_t bytes) noexcep
   return head;
 }
 
+/// The address that a datagram comes from. @return null: the interface has none
+const ip_addr_t* UdpSocket::source_through(netif& route, const ip_addr_t& bound,
+                                           const ip_addr_t& to) const {
+  if (!is_any(local_.address)) return &bound;
+  const bool to_ourselves = &route == engine.loop && !ip_addr_ismulticast(&to);
+  return to_ourselves ? &to : ip_netif_get_local_ip(&route, &to);
+}
+
 WsaError UdpSocket::transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexcept {
-  const ip_addr_t ip = to_lwip(to.address);
-  netif* const route = route_to(pcb_->local_ip, ip);
+  const ip_addr_t bound = to_lwip(local_.address);  // of a connected socket, where the pcb has none
+  ip_addr_t ip = to_lwip(to.address);
+  const bool is_group = is_multicast(to.address);
+  netif* const route = is_group ? group_route(to.address, local_.address, options)
+                                : route_to(bound, ip);
   if (route == nullptr) {
     return stack_.is_cut_off(*this) ? WsaError::kNetDown : WsaError::kNetUnreach;
+  }
+  if (is_group && IP_IS_V6_VAL(ip)) ip6_addr_assign_zone(ip_2_ip6(&ip), IP6_MULTICAST, route);
+  const ip_addr_t* const source = source_through(*route, bound, ip);
+  if (source == nullptr) return WsaError::kNetUnreach;
+  if (is_group) {
+    stack_.loop_to_group(*p, {from_lwip(*source), local_.port}, to, *route);
+    if (route == engine.loop) return WsaError::kOk;
   }
   // No device sums up what IP cuts to pieces: software does, for this datagram.
   const uint16_t usual = route->chksum_flags;
   if (bytes + kFragmentedHeaders > route->mtu) route->chksum_flags |= NETIF_CHECKSUM_GEN_UDP;
-  const bool to_ourselves = route == engine.loop && is_any(local_.address);
-  const err_t error = to_ourselves ? udp_sendto_if_src(pcb_, p, &ip, to.port, route, &ip)
-                                   : udp_sendto_if(pcb_, p, &ip, to.port, route);
+  udp_set_multicast_ttl(pcb_, options.multicast_ttl);
+  const err_t error = udp_sendto_if_src(pcb_, p, &ip, to.port, route, source);
   route->chksum_flags = usual;
   // lwIP's only ERR_VAL here: a broadcast address without SO_BROADCAST.
   return error == ERR_VAL ? WsaError::kAcces : wsa_error(error);
+}
+
+WsaError UdpSocket::change_groups(const GroupChange& change) {
+  if (change.group.family != family_ || !is_multicast(change.group)) return WsaError::kInval;
+  netif* const on = change.interface == 0
+                        ? default_group_interface(change.group, local_.address)
+                        : group_interface(change.interface);
+  return on == nullptr ? WsaError::kAddrNotAvail : groups_.change(change, *on);
+}
+
+// IP multicast has no root: joining is a membership, and the socket itself the leaf.
+WsaError UdpSocket::join_leaf(const Endpoint& group, bool sends, bool receives) {
+  if (!is_multicast(group.address)) return WsaError::kAddrNotAvail;
+  if (const WsaError error = bind_implicitly(); error != WsaError::kOk) return error;  // contract: B1
+  if (receives) {
+    GroupChange change;
+    change.group = group.address;
+    change.interface = options.multicast_interface;
+    if (const WsaError error = change_groups(change); error != WsaError::kOk) return error;
+  }
+  is_send_only_ = !receives && groups_.empty();
+  is_receive_only_ = !sends;
+  return WsaError::kOk;
 }
 
 WsaError UdpSocket::shutdown(int how) {
@@ -306,6 +356,7 @@ void UdpSocket::on_port_lost() noexcept {
 }
 
 void UdpSocket::release_pcb(bool) noexcept {
+  groups_.leave_all();
   if (pcb_ != nullptr) stack_.demux().remove(*std::exchange(pcb_, nullptr));
 }
 

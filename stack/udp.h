@@ -7,6 +7,7 @@
 
 #include "lwip/udp.h"
 #include "stack/delivery.h"
+#include "stack/groups.h"
 #include "stack/socket.h"
 
 namespace millrace {
@@ -29,6 +30,11 @@ class UdpSocket final : public Socket {
   int fits(const IcmpError& error) const noexcept override;
   bool on_icmp_error(const IcmpError& error) noexcept override;
   void on_port_lost() noexcept override;
+  WsaError change_groups(const GroupChange& change) override;
+  WsaError join_leaf(const Endpoint& group, bool sends, bool receives) override;
+  const Groups& groups() const noexcept { return groups_; }
+  /// A datagram that is for this socket unless another peer sent it. @owner takes p
+  void arrive(pbuf* p, const Endpoint& source) noexcept;
 
  protected:
   WsaError receive_refusal(const ReceiveCall& call) const noexcept override;
@@ -55,10 +61,14 @@ class UdpSocket final : public Socket {
   Outcome lend_message(LoanCursor& to, const FromAddress& from) noexcept;
   pbuf* gather(std::span<const WSABUF> buffers, uint32_t bytes) noexcept;
   WsaError transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexcept;
+  const ip_addr_t* source_through(netif& route, const ip_addr_t& bound, const ip_addr_t& to) const;
 
   udp_pcb* pcb_ = nullptr;
   std::optional<Endpoint> peer_;
   WsaError icmp_error_ = WsaError::kOk;  ///< for the next receive
+  Groups groups_;
+  bool is_send_only_ = false;  ///< WSPJoinLeaf
+  bool is_receive_only_ = false;
 };
 
 }  // namespace millrace

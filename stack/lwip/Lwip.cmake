@@ -50,6 +50,9 @@ set_source_files_properties(${LWIP_DIR}/src/core/tcp_out.c PROPERTIES COMPILE_DE
 # connection begins with the MSS that its path is known to carry (path_mtu.cc).
 set_source_files_properties(${LWIP_DIR}/src/core/tcp_in.c PROPERTIES COMPILE_DEFINITIONS
   "tcp_output=millrace_tcp_output;tcp_eff_send_mss_netif=millrace_eff_send_mss")
+# What a DHCP server gives is applied by us, once no list of lwIP's is lent out (dhcp.cc).
+set_source_files_properties(${LWIP_DIR}/src/core/ipv4/dhcp.c PROPERTIES COMPILE_DEFINITIONS
+  "netif_set_addr=millrace_dhcp_set_addr")
 # init.c only checks options, at compile time, where a variable is no number.
 set_source_files_properties(${LWIP_DIR}/src/core/init.c PROPERTIES COMPILE_DEFINITIONS
   "TCP_WND=524288;IP_REASS_MAX_PBUFS=1024")

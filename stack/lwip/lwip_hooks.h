@@ -17,6 +17,7 @@ struct tcp_seg;
 
 struct netif* millrace_route4(const ip4_addr_t* source, const ip4_addr_t* destination);
 struct netif* millrace_route6(const ip6_addr_t* source, const ip6_addr_t* destination);
+const ip6_addr_t* millrace_next_hop6(const struct netif* out, const ip6_addr_t* destination);
 err_t millrace_tcp_in(struct tcp_pcb* pcb, struct tcp_hdr* header, uint16_t opt_len,
                       uint16_t opt1_len, uint8_t* opt2, struct pbuf* p);
 /* isn.cc */

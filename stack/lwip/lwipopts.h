@@ -32,7 +32,6 @@
 #define LWIP_NETIF_HWADDRHINT 1
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1
 #define ETH_PAD_SIZE 0
-#define ETHARP_SUPPORT_STATIC_ENTRIES 1
 #define ETHARP_TABLE_MATCH_NETIF 1
 #define ARP_TABLE_SIZE 127
 #define ARP_QUEUEING 1
@@ -54,16 +53,19 @@
 #define LWIP_ICMP6 1
 #define LWIP_RAW 0
 #define LWIP_DNS 0
-#define LWIP_DHCP 0
+#define LWIP_DHCP 1
+#define LWIP_DHCP_DOES_ACD_CHECK 0
+#define LWIP_DHCP_GET_NTP_SRV 0
 #define LWIP_AUTOIP 0
 #define LWIP_ACD 0
-#define LWIP_IGMP 0
+#define LWIP_IGMP 1
 #define LWIP_IPV6_MLD 1
 #define LWIP_IPV6_AUTOCONFIG 0
 #define LWIP_IPV6_DHCP6 0
 #define LWIP_IPV6_SEND_ROUTER_SOLICIT 0
 #define LWIP_IPV6_DUP_DETECT_ATTEMPTS 0
-#define LWIP_IPV6_NUM_ADDRESSES 4
+#define LWIP_IPV6_NUM_ADDRESSES 9 /* 8 and a link-local one */
+#define LWIP_IPV6_ADDRESS_LIFETIMES 1 /* so that an address need not be a /64 */
 #define LWIP_ND6_NUM_NEIGHBORS 64
 #define LWIP_ND6_NUM_DESTINATIONS 64
 #define MEMP_NUM_ND6_QUEUE 64
@@ -129,6 +131,9 @@ extern unsigned int millrace_reass_max_pbufs; /* of each family */
 #define LWIP_HOOK_FILENAME "lwip_hooks.h"
 #define LWIP_HOOK_IP4_ROUTE_SRC(source, destination) millrace_route4(source, destination)
 #define LWIP_HOOK_IP6_ROUTE(source, destination) millrace_route6(source, destination)
+/* The next hop has been decided before (interfaces.cc), whatever mask and gateway the netif has. */
+#define LWIP_HOOK_ETHARP_GET_GW(netif, destination) (destination)
+#define LWIP_HOOK_ND6_GET_GW(netif, destination) millrace_next_hop6(netif, destination)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) \
   millrace_tcp_in((struct tcp_pcb*)(pcb), hdr, optlen, opt1len, opt2, p)
 #define LWIP_HOOK_TCP_ISN millrace_tcp_isn

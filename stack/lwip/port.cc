@@ -10,14 +10,19 @@
 #include <cstring>
 
 #include "lwip/ip.h"
+#include "lwip/prot/iana.h"
+#include "lwip/prot/udp.h"
 #include "lwip/sys.h"
 #include "lwip/tcp.h"
+#include "lwip/udp.h"
 #include "stack/demux.h"
 #include "stack/duplicates.h"
 #include "stack/gate.h"
 #include "stack/lwip/lwip_hooks.h"
 #include "stack/netif.h"
+#include "stack/routes.h"
 #include "stack/siblings.h"
+#include "stack/stack.h"
 
 extern "C" {
 unsigned int millrace_tcp_wnd = 524288;
@@ -35,18 +40,15 @@ namespace {
 
 void free_mbuf_of(pbuf* p) { rte_pktmbuf_free_seg(mbuf_of(p)); }
 
-bool is_own(const ip4_addr_t& address) {
-  for (const netif* n = netif_list; n != nullptr; n = n->next) {
-    if (ip4_addr_eq(netif_ip4_addr(n), &address)) return true;
-  }
-  return false;
-}
-
-bool is_own(const ip6_addr_t& address) {
-  for (netif* n = netif_list; n != nullptr; n = n->next) {
-    if (netif_get_ip6_addr_match(n, &address) >= 0) return true;
-  }
-  return false;
+// Of the frame's address the IP address is not yet known to say the same; and lwIP's own DHCP client
+// hears broadcasts like any unicast.
+bool is_for_many(const pbuf& datagram) {
+  if (datagram.len < UDP_HLEN) return false;  // lwIP drops it
+  if (ip_addr_ismulticast(ip_current_dest_addr())) return true;
+  if (ip_current_is_v6()) return false;
+  const auto& header = *static_cast<const udp_hdr*>(datagram.payload);
+  if (header.dest == PP_HTONS(LWIP_IANA_PORT_DHCP_CLIENT)) return false;
+  return ip4_addr_isbroadcast(ip4_current_dest_addr(), ip_current_netif()) != 0;
 }
 
 }  // namespace
@@ -54,9 +56,9 @@ bool is_own(const ip6_addr_t& address) {
 netif* route_to(const ip_addr_t& source, const ip_addr_t& destination) noexcept {
   netif* const route = ip_route(&source, &destination);
   if (route != engine.loop) return route;
-  const ip4_addr_t& v4 = *ip_2_ip4(&destination);
-  const bool is_ours = IP_IS_V6_VAL(destination) ? is_own(*ip_2_ip6(&destination))
-                                                 : ip4_addr_isloopback(&v4) || is_own(v4);
+  const Routes& routes = *engine.routes;
+  const bool is_ours = IP_IS_V6_VAL(destination) ? routes.is_own(*ip_2_ip6(&destination))
+                                                 : routes.is_own(*ip_2_ip4(&destination));
   return is_ours ? route : nullptr;
 }
 
@@ -169,14 +171,16 @@ void millrace_pbuf_free(void* memory) {
 
 void* millrace_pbuf_trim(void* memory, size_t) { return memory; }
 
-netif* millrace_route4(const ip4_addr_t*, const ip4_addr_t* destination) {
-  if (ip4_addr_isloopback(destination) || millrace::is_own(*destination)) return engine.loop;
-  return nullptr;
+netif* millrace_route4(const ip4_addr_t* source, const ip4_addr_t* destination) {
+  return engine.routes->find(source, *destination);
 }
 
-netif* millrace_route6(const ip6_addr_t*, const ip6_addr_t* destination) {
-  if (ip6_addr_isloopback(destination) || millrace::is_own(*destination)) return engine.loop;
-  return nullptr;
+netif* millrace_route6(const ip6_addr_t* source, const ip6_addr_t* destination) {
+  return engine.routes->find(source, *destination);
+}
+
+const ip6_addr_t* millrace_next_hop6(const netif* out, const ip6_addr_t* destination) {
+  return engine.routes->next_hop(*out, *destination);
 }
 
 void millrace_tcp_segment_in(pbuf* p, netif* from) {
@@ -186,7 +190,14 @@ void millrace_tcp_segment_in(pbuf* p, netif* from) {
 
 void millrace_udp_in(pbuf* p, netif* from) {
   if (was_in_fragments(*p) && millrace::Netif::hand_over_late(p, from, false)) return;
-  if (engine.gate->udp(*p, *from)) return engine.demux->udp_in(p, from);
-  pbuf_free(p);
+  if (!engine.gate->udp(*p, *from)) {
+    pbuf_free(p);
+    return;
+  }
+  constexpr uint8_t kForMany = PBUF_FLAG_LLBCAST | PBUF_FLAG_LLMCAST;
+  if ((p->flags & kForMany) != 0 && millrace::is_for_many(*p)) {
+    return engine.stack->deliver_to_all(p, *from);
+  }
+  engine.demux->udp_in(p, from);
 }
 }

@@ -43,6 +43,7 @@ class Demux;
 class Gate;
 class Neighbors;
 class PathMtus;
+class Routes;
 class Socket;
 class SynCookies;
 
@@ -99,6 +100,7 @@ struct Engine {
   Gate* gate = nullptr;
   Neighbors* neighbors = nullptr;
   PathMtus* path_mtus = nullptr;  ///< null: not wanted
+  Routes* routes = nullptr;
   SynCookies* syn_cookies = nullptr;
   uint64_t last_sent_ns = 0;      ///< when the last TCP segment was; no two at the same time
   uint32_t timestamp_offset = 0;  ///< of the clock that peers see (RFC 7323 7.1)
@@ -107,8 +109,8 @@ struct Engine {
 };
 extern Engine engine;
 
-/// The interface to a destination. lwIP gives its only IPv6 interface for any; ours for 127.0.0.1 and
-/// ::1 leads to ourselves and nowhere else. @return null: unreachable
+/// The interface to a destination: what Routes says, and lwIP where a zone or a router that told of
+/// itself decides. The loopback leads to ourselves and nowhere else. @return null: unreachable
 netif* route_to(const ip_addr_t& source, const ip_addr_t& destination) noexcept;
 
 /// Makes the mbuf's pbuf: payload and length are the mbuf's data; segments become a chain.

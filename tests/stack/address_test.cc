@@ -145,5 +145,37 @@ TEST(Neighbor, MalformedNeighborsAreRefused) {
   }
 }
 
+TEST(Address, TheNetworkOfAPrefixHasNoHostPart) {
+  const auto network = [](const char* text) { return network_of(*parse_prefix(text)).text(); };
+  EXPECT_EQ(network("10.1.2.3/32"), "10.1.2.3");
+  EXPECT_EQ(network("10.1.2.255/25"), "10.1.2.128");
+  EXPECT_EQ(network("10.1.2.3/8"), "10.0.0.0");
+  EXPECT_EQ(network("255.255.255.255/0"), "0.0.0.0");
+  EXPECT_EQ(network("fd00:1:2:3ff::9/58"), "fd00:1:2:3c0::");
+  EXPECT_EQ(network("fd00::7/127"), "fd00::6");
+}
+
+TEST(Address, RoutesAreReadAndWrittenAlike) {
+  for (const char* text :
+       {"10.1.0.0/16 via 10.0.0.9", "fd01::/20 via fd00::9", "0.0.0.0/0 via 10.0.0.1"}) {
+    const auto route = parse_route(text);
+    ASSERT_TRUE(route) << text;
+    EXPECT_EQ(route->text(), text);
+  }
+  for (const char* text :
+       {"10.1.0.0/16", "10.1.0.0 via 10.0.0.9", "10.1.0.1/16 via 10.0.0.9",
+        "10.1.0.0/16 via fd00::1", "10.1.0.0/16 via", "fd01::/20 via fe80::1%2"}) {
+    EXPECT_FALSE(parse_route(text)) << text;
+  }
+}
+
+TEST(Address, OursIsAPrefixOrAskedFor) {
+  EXPECT_TRUE(parse_own_address("dhcp")->is_dhcp);
+  EXPECT_EQ(parse_own_address("dhcp")->text(), "dhcp");
+  EXPECT_EQ(parse_own_address("10.0.0.2/24")->text(), "10.0.0.2/24");
+  EXPECT_FALSE(parse_own_address("DHCP"));
+  EXPECT_FALSE(parse_own_address("10.0.0.2"));
+}
+
 }  // namespace
 }  // namespace millrace

@@ -32,10 +32,13 @@ TEST(ConfigRange, BoundsOfARangeAreInsideAndTheNextNumbersAreNot) {
   settings::for_each_default([](const settings::Setting& setting, const auto& value) {
     if constexpr (settings::Integer<std::decay_t<decltype(value)>>) {
       const auto text = [&](int64_t number) {
-        const std::string head = setting.section == "port"
-                                     ? "[[port]]\ndevice = 'a'\naddresses = '10.0.0.2/24'\n"
-                                     : "\n\n" + setting.heading() + '\n';
-        return head + std::string(setting.key) + " = " + std::to_string(number);
+        const std::string head =
+            setting.section == "port" ? "[[port]]\ndevice = 'a'\naddresses = '10.0.0.2/24'\n"
+            : setting.section == "port.vlan"
+                ? "[[port]]\ndevice = 'a'\n[[port.vlan]] # addresses follow\n"
+                : "\n\n" + setting.heading() + '\n';
+        const std::string tail = setting.section == "port.vlan" ? "\naddresses = '10.0.0.2/24'" : "";
+        return head + std::string(setting.key) + " = " + std::to_string(number) + tail;
       };
       const auto least = static_cast<int64_t>(setting.allowed.least);
       const auto most = static_cast<int64_t>(setting.allowed.most);
@@ -184,13 +187,12 @@ INSTANTIATE_TEST_SUITE_P(
         of_addresses("BroadcastAddress", "['10.0.3.255/22']",
                      "10.0.3.255/22 is its network's own or broadcast address; choose another "
                      "host in it"),
-        of_addresses("Ipv6LinkOfAnotherLength", "['fd00::2/48']",
-                     "fd00::2/48 is not a /64; write /64, the only length of an IPv6 link that "
-                     "lwIP knows"),
-        of_addresses("SecondOfIpv4", "['10.0.0.2/24', '10.0.1.2/24']",
-                     "10.0.1.2/24 is one address too many; a port holds at most 1 of IPv4"),
-        of_addresses("FourthOfIpv6", "['fd00::2/64', 'fd00::3/64', 'fd00::4/64', 'fd00::5/64']",
-                     "fd00::5/64 is one address too many; a port holds at most 3 of IPv6"),
+        of_addresses("NinthOfIpv6",
+                     "['fd00::1/64', 'fd00::2/64', 'fd00::3/64', 'fd00::4/64', 'fd00::5/64', "
+                     "'fd00::6/64', 'fd00::7/64', 'fd00::8/64', 'fd00::9/64']",
+                     "fd00::9/64 is one address too many; a port holds at most 8 of IPv6"),
+        of_addresses("DhcpTwice", "['dhcp', 'dhcp']",
+                     "dhcp is given twice; keep one: a server leases one address"),
         of_addresses("TwiceOnAPort", "['fd00::2/64', 'FD00:0::2/64']",
                      "fd00::2 is given twice, before on this port; give each address to one port, "
                      "once"),
@@ -231,8 +233,30 @@ INSTANTIATE_TEST_SUITE_P(
                 "ff02::1 is not an address that a gateway can have; write the router's"),
         in_port("GatewayIsOurs", "gateway = ['10.0.0.2']",
                 "10.0.0.2 is our own address; write the router's"),
-        in_port("SecondGatewayOfAFamily", "gateway = ['10.0.0.1', '10.0.0.3']",
-                "10.0.0.3 is the second gateway of its family; keep one of each family"),
+        in_port("SecondGatewayInASubnet", "gateway = ['10.0.0.1', '10.0.0.3']",
+                "10.0.0.3 is the second gateway in its subnet; keep one, and write routes for the "
+                "other"),
+        in_port("SecondGatewayOfIpv6", "gateway = ['fd00::1', 'fe80::1']",
+                "fe80::1 is the second gateway of IPv6; keep one, and write routes for the other"),
+        in_port("RouteWithoutARouter", "routes = ['10.1.0.0/16']",
+                "\"10.1.0.0/16\" in [[port]] routes is malformed; write it like \"10.1.0.0/16 via "
+                "10.0.0.9\""),
+        in_port("RouteWithAHostPart", "routes = ['10.1.0.1/16 via 10.0.0.9']",
+                "\"10.1.0.1/16 via 10.0.0.9\" in [[port]] routes is malformed; write it like "
+                "\"10.1.0.0/16 via 10.0.0.9\""),
+        in_port("RouteOfTwoFamilies", "routes = ['10.1.0.0/16 via fd00::9']",
+                "\"10.1.0.0/16 via fd00::9\" in [[port]] routes is malformed; write it like "
+                "\"10.1.0.0/16 via 10.0.0.9\""),
+        in_port("RouteByARouterOffTheLink", "routes = ['10.1.0.0/16 via 10.2.0.9']",
+                "\"10.1.0.0/16 via 10.2.0.9\" goes by a router outside every prefix of this port's "
+                "addresses; write a router on the link, or correct an address's prefix length"),
+        in_port("RouteThatIsADefault", "routes = ['0.0.0.0/0 via 10.0.0.9']",
+                "\"0.0.0.0/0 via 10.0.0.9\" is a default route; write it as gateway"),
+        in_port("RouteByOurselves", "routes = ['10.1.0.0/16 via 10.0.0.2']",
+                "\"10.1.0.0/16 via 10.0.0.2\" goes by our own address; write the router's"),
+        in_port("RouteTwice",
+                "routes = ['10.1.0.0/16 via 10.0.0.8', '10.1.0.0/16 via 10.0.0.9']",
+                "\"10.1.0.0/16 via 10.0.0.9\" is the second to its prefix; keep one"),
         in_port("NeighborWithoutAMac", "neighbors = ['10.0.0.1']",
                 "\"10.0.0.1\" in [[port]] neighbors is malformed; write it like \"10.0.0.1 "
                 "02:00:00:00:00:01\""),
@@ -250,6 +274,36 @@ INSTANTIATE_TEST_SUITE_P(
         in_port("NeighborTwice",
                 "neighbors = ['10.0.0.1 02:00:00:00:00:01', '10.0.0.1 02:00:00:00:00:02']",
                 "10.0.0.1 02:00:00:00:00:02 is the second entry for its address; keep one")),
+    name_of);
+
+INSTANTIATE_TEST_SUITE_P(
+    Vlans, ConfigRefusal,
+    testing::Values(
+        in_port("VlanIsATable", "vlan = { id = 5 }",
+                "vlan is a table; write [[port.vlan]] above each vlan's settings"),
+        Refusal{"VlanWithoutAnId", std::string(kPort) + "[[port.vlan]]\naddresses = '10.1.0.2/24'",
+                "f.toml:4: [[port.vlan]] id is missing; write an integer, 1..4094"},
+        Refusal{"VlanIdOutOfRange", std::string(kPort) + "[[port.vlan]]\nid = 4095",
+                "f.toml:5: [[port.vlan]] id is 4095, out of range; write an integer, 1..4094"},
+        Refusal{"VlanWithoutAddresses", std::string(kPort) + "[[port.vlan]]\nid = 5",
+                "f.toml:4: [[port.vlan]] addresses is missing; write an array of strings like "
+                "\"10.0.0.2/24\" or \"fd00::2/64\""},
+        Refusal{"VlanTwice",
+                std::string(kPort) + "[[port.vlan]]\nid = 5\naddresses = '10.1.0.2/24'\n"
+                                     "[[port.vlan]]\nid = 5\naddresses = '10.2.0.2/24'",
+                "f.toml:8: VLAN 5 is given twice on this port; keep one [[port.vlan]] for each "
+                "tag"},
+        Refusal{"VlanHasThePortsAddress",
+                std::string(kPort) + "[[port.vlan]]\nid = 5\naddresses = '10.0.0.2/24'",
+                "f.toml:6: 10.0.0.2 is given twice, before on this port; give each address to one "
+                "port, once"},
+        Refusal{"VlanWithAGatewayElsewhere",
+                std::string(kPort) + "[[port.vlan]]\nid = 5\naddresses = '10.1.0.2/24'\n"
+                                     "gateway = '10.0.0.1'",
+                "f.toml:7: 10.0.0.1 is outside every prefix of this VLAN's addresses; write a "
+                "gateway on the link, or correct an address's prefix length"},
+        Refusal{"UnknownKeyOfAVlan", std::string(kPort) + "[[port.vlan]]\nid = 5\naddress = 1",
+                "f.toml:6: [[port.vlan]] has no setting \"address\"; did you mean \"addresses\"?"}),
     name_of);
 
 INSTANTIATE_TEST_SUITE_P(

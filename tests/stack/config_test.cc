@@ -53,6 +53,14 @@ promiscuous = true
 capture = "/tmp/f.pcapng"
 link_down_ms = 0
 neighbors = ["10.0.0.1 02:00:00:00:0a:FF", "fd00::1  02:00:00:00:00:01"]
+routes = ["10.1.0.0/16 via 10.0.0.9", "fd00::/20 via fd00::9"]
+dhcp_timeout_ms = 5
+[[port.vlan]]
+id = 100
+addresses = ["dhcp", "10.9.0.2/16", "fd09::2/126"]
+gateway = "10.9.0.1"
+routes = ["10.10.0.0/16 via 10.9.0.9"]
+neighbors = "10.9.0.1 02:00:00:00:00:01"
 [tcp]
 receive_window_bytes = 65536
 send_buffer_bytes = 32768
@@ -87,7 +95,7 @@ TEST(Config, EverySettingReachesItsMember) {
   const PortConfig& port = config.ports[0];
   EXPECT_EQ(port.device, "net_tap0");
   EXPECT_EQ(port.addresses,
-            (std::vector<Prefix>{*parse_prefix("10.0.0.2/24"), *parse_prefix("fd00::2/64")}));
+            (std::vector<OwnAddress>{*parse_prefix("10.0.0.2/24"), *parse_prefix("fd00::2/64")}));
   EXPECT_EQ(port.gateway,
             (std::vector<IpAddress>{*parse_address("10.0.0.1"), *parse_address("fe80::1")}));
   EXPECT_EQ(port.queues, 2);
@@ -101,6 +109,15 @@ TEST(Config, EverySettingReachesItsMember) {
   const Neighbor router{*parse_address("10.0.0.1"), {2, 0, 0, 0, 0x0a, 0xff}};
   const Neighbor host{*parse_address("fd00::1"), {2, 0, 0, 0, 0, 1}};
   EXPECT_EQ(port.neighbors, (std::vector<Neighbor>{router, host}));
+  EXPECT_EQ(port.routes, (std::vector<StaticRoute>{*parse_route("10.1.0.0/16 via 10.0.0.9"),
+                                                   *parse_route("fd00::/20 via fd00::9")}));
+  EXPECT_EQ(port.dhcp_timeout_ms, 5u);
+  const VlanConfig vlan{100,
+                        {OwnAddress::dhcp(), *parse_prefix("10.9.0.2/16"), *parse_prefix("fd09::2/126")},
+                        {*parse_address("10.9.0.1")},
+                        {*parse_route("10.10.0.0/16 via 10.9.0.9")},
+                        {*parse_neighbor("10.9.0.1 02:00:00:00:00:01")}};
+  EXPECT_EQ(port.vlans, std::vector<VlanConfig>{vlan});
   EXPECT_EQ(config.tcp,
             (TcpConfig{65536, 32768, 65536, true, 60000, 500, 3, CongestionControl::kNewReno, true,
                        false, false, 7, 1000}));
@@ -131,6 +148,20 @@ TEST(Config, WhatAFileLeavesOutHasItsDefault) {
   EXPECT_EQ(expected.checksum, ChecksumPolicy::kAuto);
 }
 
+TEST(Config, APortMayHaveNothingButVlans) {
+  const Config config = Config::from_text(
+      "[[port]]\ndevice = 'a'\n[[port.vlan]]\nid = 7\naddresses = '10.0.0.2/24'\n"
+      "[[port]]\ndevice = 'b'\naddresses = '10.0.1.2/24'\n[[port.vlan]]\nid = 7\n"
+      "addresses = '10.0.2.2/24'\n",
+      "f.toml");
+  ASSERT_EQ(config.ports.size(), 2u);
+  ASSERT_EQ(links_of(config.ports[0]).size(), 1u);
+  EXPECT_EQ(links_of(config.ports[0])[0].vlan, 7);
+  ASSERT_EQ(links_of(config.ports[1]).size(), 2u);
+  EXPECT_EQ(links_of(config.ports[1])[0].vlan, 0);
+  EXPECT_EQ(links_of(config.ports[1])[1].addresses[0].text(), "10.0.2.2/24");
+}
+
 TEST(Config, EachPortIsATableOfItsOwn) {
   const Config config = Config::from_text(
       "[[port]]\ndevice = 'a'\naddresses = '10.0.0.2/24'\nmtu = 9000\n"
@@ -139,7 +170,7 @@ TEST(Config, EachPortIsATableOfItsOwn) {
   ASSERT_EQ(config.ports.size(), 2u);
   EXPECT_EQ(config.ports[0].mtu, 9000);
   EXPECT_EQ(config.ports[1].mtu, 1500);
-  EXPECT_EQ(config.ports[1].addresses, std::vector<Prefix>{*parse_prefix("10.0.1.2/31")});
+  EXPECT_EQ(config.ports[1].addresses, std::vector<OwnAddress>{*parse_prefix("10.0.1.2/31")});
   EXPECT_EQ(config.ports[1].gateway, std::vector<IpAddress>{*parse_address("10.0.1.3")});
 }
 
@@ -323,7 +354,7 @@ TEST(ConfigReference, ItsDefaultsAreWhatAnEmptyFileGets) {
   ASSERT_NE(column, std::string::npos);
   std::string toml;
   for (const auto& [heading, own] : lines) {
-    if (heading.empty()) continue;
+    if (heading.empty() || heading == "[[port.vlan]]") continue;  // an empty file has no VLAN
     toml += heading + '\n';
     for (const std::string& line : own) {
       const std::string key = line.substr(2, line.find(' ', 2) - 2);

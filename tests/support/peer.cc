@@ -121,21 +121,26 @@ bool Peer::is_neighbor_talk(const Frame& frame) {
   if (frame.arp && frame.arp->operation == 1) {
     if (frame.arp->sender == frame.arp->target) return true;  // gratuitous
     ++n_questions_;
-    if (answers_neighbors) answer_arp(*frame.arp);
+    last_asked_for_ = frame.arp->target;
+    if (answers_neighbors) answer_arp(frame);
     return true;
   }
   if (!frame.icmp || !frame.ip || frame.ip->source.family != 6) return false;
   const uint8_t type = frame.icmp->type;
-  if (type == kListenerReport1 || type == kListenerReport2) return true;
+  if (type == kListenerReport1 || type == kListenerReport2) return hides_reports;
   if (type != kSolicitation || frame.icmp->body.size() < kTargetAt + 16) return false;
   ++n_questions_;
+  last_asked_for_ = IpAddress::any(6);
+  std::copy_n(frame.icmp->body.begin() + kTargetAt, 16, last_asked_for_.bytes.begin());
   if (answers_neighbors) answer_solicitation(frame);
   return true;
 }
 
-void Peer::answer_arp(const Arp& question) {
+void Peer::answer_arp(const Frame& frame) {
+  const Arp& question = *frame.arp;
   if (question.target == address_of(Host::kStack, 4)) return;
   Frame answer;
+  answer.vlan = frame.vlan;
   answer.arp = Arp{2, mac(), question.target, question.sender_mac, question.sender};
   send(answer);
 }
@@ -151,6 +156,7 @@ void Peer::answer_solicitation(const Frame& frame) {
   body.insert(body.end(), {2, 1});  // target's link-layer address
   body.insert(body.end(), own.begin(), own.end());
   Frame answer;
+  answer.vlan = frame.vlan;
   answer.ip = Ip{target, frame.ip->source, kIcmp6, 255, std::nullopt};
   answer.icmp = advertisement;
   send(answer);

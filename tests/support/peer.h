@@ -53,6 +53,8 @@ class Peer {
   void forget() { arrived_.clear(); }
 
   bool answers_neighbors = true;
+  /// Sets MLD reports aside, as it does what neighbors say.
+  bool hides_reports = true;
   /// Under AddressSanitizer what lies around a frame in its mbuf must not be touched.
   bool fences_frames = true;
   /// Sees each frame first; returning true keeps it from arriving. For losing frames on purpose.
@@ -61,13 +63,15 @@ class Peer {
   uint64_t n_sent() const { return n_sent_; }
   /// ARP requests and neighbor solicitations that asked for somebody.
   uint64_t n_neighbor_questions() const { return n_questions_; }
+  /// Whom the last of them asked for.
+  const IpAddress& last_asked_for() const { return last_asked_for_; }
   Mac mac() const { return port_.mac(); }
   const Mac& stack_mac() const { return stack_mac_; }
 
  private:
   void arrive(const Bytes& bytes, uint64_t now_ms);
   bool is_neighbor_talk(const Frame& frame);
-  void answer_arp(const Arp& question);
+  void answer_arp(const Frame& frame);
   void answer_solicitation(const Frame& frame);
 
   Port& port_;
@@ -76,6 +80,7 @@ class Peer {
   std::deque<Arrival> arrived_;
   uint64_t n_sent_ = 0;
   uint64_t n_questions_ = 0;
+  IpAddress last_asked_for_;
 };
 
 // Frames between the peer and the Stack; the other fields are the test's.

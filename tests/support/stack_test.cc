@@ -132,8 +132,9 @@ void StackTest::expect_every_frame_counted() {
   EXPECT_EQ(wire.rx_pkts, peer_->n_sent()) << "frames lost between peer and Stack";
   EXPECT_EQ(c.rx_handed_over, c.rx_taken_over) << "a frame was lost between two Stacks";
   if (stacks_.size() > 1) return;  // copies for all, and loops that hand over, are in more than one
-  EXPECT_EQ(c.rx_pkts + c.rx_short + c.rx_other_host + c.rx_unknown_type + c.rx_bad_checksum +
-                c.rx_martian + c.rx_source_route + c.rx_unasked_arp + c.rx_arp_conflict,
+  EXPECT_EQ(c.rx_pkts + c.rx_short + c.rx_other_host + c.rx_other_vlan + c.rx_unknown_type +
+                c.rx_bad_checksum + c.rx_martian + c.rx_source_route + c.rx_unasked_arp +
+                c.rx_arp_conflict,
             wire.rx_pkts + loop_rx)
       << "a received frame is in no counter";
   EXPECT_EQ(c.tx_pkts, wire.tx_pkts + dropped(wire) + loop_tx + second.tx_pkts + dropped(second))

@@ -137,6 +137,10 @@ Bytes build(const Frame& frame) {
   Bytes out;
   put(out, frame.to);
   put(out, frame.from);
+  if (frame.vlan) {
+    put16(out, kEtherVlan);
+    put16(out, *frame.vlan);
+  }
   put16(out, ether_type_of(frame));
   if (frame.arp) {
     put(out, arp_bytes(*frame.arp));

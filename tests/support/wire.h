@@ -25,9 +25,11 @@ using Mac = std::array<uint8_t, 6>;
 inline constexpr Mac kBroadcastMac = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 inline constexpr uint16_t kEtherIp4 = 0x0800;
 inline constexpr uint16_t kEtherArp = 0x0806;
+inline constexpr uint16_t kEtherVlan = 0x8100;
 inline constexpr uint16_t kEtherIp6 = 0x86dd;
 
 inline constexpr uint8_t kIcmp4 = 1;
+inline constexpr uint8_t kIgmp = 2;
 inline constexpr uint8_t kTcp = 6;
 inline constexpr uint8_t kUdp = 17;
 inline constexpr uint8_t kIcmp6 = 58;
@@ -99,6 +101,7 @@ struct Icmp {
 struct Frame {
   Mac to{};
   Mac from{};
+  std::optional<uint16_t> vlan;  ///< 802.1Q tag: priority and VLAN ID
   uint16_t ether_type = 0;  ///< build(): 0 is chosen from what is set
   std::optional<Arp> arp;
   std::optional<Ip> ip;

@@ -144,6 +144,13 @@ bool read_arp(Frame& frame, const Bytes& bytes, std::string& why) {
 std::optional<Frame> parse(const Bytes& bytes, std::string& why) {
   if (bytes.size() < kEtherBytes) return complain(why, "Ethernet header cut short");
   Frame frame;
+  if (get16(bytes, 12) == kEtherVlan && bytes.size() >= kEtherBytes + 4) {
+    Bytes untagged = cut(bytes, 0, 12);
+    put(untagged, cut(bytes, 16, bytes.size()));
+    std::optional<Frame> inner = parse(untagged, why);
+    if (inner) inner->vlan = get16(bytes, 14);
+    return inner;
+  }
   frame.to = get_mac(bytes, 0);
   frame.from = get_mac(bytes, 6);
   frame.ether_type = get16(bytes, 12);

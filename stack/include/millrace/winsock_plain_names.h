@@ -18,6 +18,7 @@
 #define ip_mreq_source WS_ip_mreq_source
 #define ipv6_mreq WS_ipv6_mreq
 #define group_req WS_group_req
+#define group_source_req WS_group_source_req
 #define in_pktinfo WS_in_pktinfo
 #define in6_pktinfo WS_in6_pktinfo
 #define linger WS_linger

@@ -232,6 +232,12 @@ struct WS_group_req {
   WS_sockaddr_storage gr_group;
 };
 
+struct WS_group_source_req {
+  ULONG gsr_interface;
+  WS_sockaddr_storage gsr_group;
+  WS_sockaddr_storage gsr_source;
+};
+
 struct WS_in_pktinfo {
   WS_in_addr ipi_addr;
   ULONG ipi_ifindex;
