@@ -86,6 +86,14 @@ struct Neighbor {
   friend constexpr bool operator==(const Neighbor&, const Neighbor&) noexcept = default;
 };
 
+/// What a DHCP server gives.
+struct Lease {
+  Prefix address;
+  std::optional<IpAddress> gateway;
+
+  friend bool operator==(const Lease&, const Lease&) noexcept = default;
+};
+
 constexpr IpAddress IpAddress::loopback(uint8_t family) noexcept {
   IpAddress address = any(family);
   if (family == 4) {

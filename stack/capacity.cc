@@ -6,18 +6,10 @@
 #include <algorithm>
 #include <fstream>
 
-#include "stack/demux.h"
-#include "stack/lwip/slab.h"
-#include "stack/recovery.h"
-#include "stack/tcp.h"
-
 RTE_LOG_REGISTER(millrace_stack_log, millrace.stack, NOTICE)
 
 namespace millrace {
 namespace {
-
-// A slot of the Stack's table of handles, and one of the shim's.
-constexpr uint64_t kHandleBytes = 32;
 
 /// proc(5): an estimate of what new programs can have without swapping. 0: nobody says
 uint64_t available_bytes() {
@@ -33,29 +25,25 @@ uint64_t available_bytes() {
 
 }  // namespace
 
-uint64_t bytes_per_connection() noexcept {
-  return slab_bytes(sizeof(tcp_pcb)) + slab_bytes(sizeof(TcpSocket)) + slab_bytes(sizeof(Recovery)) +
-         Demux::kBytesPerConnection + kHandleBytes;
-}
-
-Capacity capacity_of(const Config& config, uint64_t free_bytes, uint32_t n_stacks) {
+Capacity capacity_of(const Config& config, uint64_t free_bytes, uint64_t bytes_per_connection) {
   const uint64_t most = config.stack.max_sockets;
-  const uint64_t fitting = free_bytes / bytes_per_connection() / n_stacks;
+  const uint32_t n_stacks = config.stack.stacks;
+  const uint64_t fitting = free_bytes / bytes_per_connection / n_stacks;
   Capacity capacity;
   capacity.n_connections = std::min(most, fitting);
   capacity.is_short = fitting < most;
-  capacity.line = std::to_string(n_stacks) + (n_stacks == 1 ? " stack, " : " stacks, each ") +
+  capacity.line = std::to_string(n_stacks) + (n_stacks == 1 ? " stack, " : " stacks, ") +
                   std::to_string(config.stack.mbufs) + " mbufs, room for " +
-                  std::to_string(capacity.n_connections) + " connections (max_sockets " +
-                  std::to_string(most) + ", " + std::to_string(bytes_per_connection()) +
+                  std::to_string(capacity.n_connections) + (n_stacks == 1 ? " connections" : " connections on each") + " (max_sockets " +
+                  std::to_string(most) + ", " + std::to_string(bytes_per_connection) +
                   " bytes per idle one)";
   return capacity;
 }
 
-void log_capacity(const Config& config) {
+void log_capacity(const Config& config, uint64_t bytes_per_connection) {
   const uint64_t free_bytes = available_bytes();
   if (free_bytes == 0) return;
-  const Capacity capacity = capacity_of(config, free_bytes);
+  const Capacity capacity = capacity_of(config, free_bytes, bytes_per_connection);
   const auto type = static_cast<uint32_t>(millrace_stack_log);
   rte_log(RTE_LOG_INFO, type, "millrace: %s\n", capacity.line.c_str());
   if (!capacity.is_short) return;

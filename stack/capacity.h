@@ -11,19 +11,17 @@
 
 namespace millrace {
 
-/// Bytes that an idle TCP connection holds: control block, socket, loss recovery, its share of the
-/// table in which it is found, its handle.
-uint64_t bytes_per_connection() noexcept;
-
 struct Capacity {
   uint64_t n_connections = 0;  ///< that fit, at most max_sockets
   bool is_short = false;       ///< max_sockets are more than fit
   std::string line;            ///< for the log
 };
-/// @param free_bytes  what the machine can still give @param n_stacks  that share it, each with this Config
-Capacity capacity_of(const Config& config, uint64_t free_bytes, uint32_t n_stacks = 1);
+/// Of each of the Stacks, which share the memory.
+/// @param free_bytes            what the machine can still give
+/// @param bytes_per_connection  Stack::bytes_per_connection()
+Capacity capacity_of(const Config& config, uint64_t free_bytes, uint64_t bytes_per_connection);
 
 /// Logs it for the memory that is free now.
-void log_capacity(const Config& config);
+void log_capacity(const Config& config, uint64_t bytes_per_connection);
 
 }  // namespace millrace

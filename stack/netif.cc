@@ -263,7 +263,7 @@ netif* Netif::accept(rte_mbuf* m) noexcept {
   return in;
 }
 
-bool Netif::passes_gate(uint16_t type, const uint8_t* header, const netif& in) noexcept {
+bool Netif::passes_gate(uint16_t type, const uint8_t* header, netif& in) noexcept {
   Gate& gate = *engine.gate;
   if (type == ETHTYPE_IP) return gate.ip4(header, in);
   if (type == ETHTYPE_IPV6) return gate.ip6(header, in);

@@ -64,7 +64,7 @@ class Netif {
   static err_t on_group6(netif* n, const ip6_addr_t* group, netif_mac_filter_action action);
   err_t filter(const std::array<uint8_t, 6>& mac, netif_mac_filter_action action);
   netif* accept(rte_mbuf* m) noexcept;
-  bool passes_gate(uint16_t type, const uint8_t* header, const netif& in) noexcept;
+  bool passes_gate(uint16_t type, const uint8_t* header, netif& in) noexcept;
   void note_question(const pbuf& frame) noexcept;
   uint16_t receive(std::array<rte_mbuf*, kBurstMax>& frames) noexcept;
   uint16_t keep_own(std::span<rte_mbuf*> frames) noexcept;

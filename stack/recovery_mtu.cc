@@ -60,7 +60,7 @@ tcp_seg* split(tcp_pcb& pcb, tcp_seg& segment, uint16_t kept) noexcept {
 }  // namespace
 
 bool Recovery::on_path_mtu(uint16_t mss) noexcept {
-  if (!has_begun_ || mss > pcb_.mss) return false;
+  if (mss > pcb_.mss) return false;
   ++engine.counters->tcp_path_mtus;
   const uint64_t now_ns = engine.clock->now_ns();
   lower_mss(mss);

@@ -45,7 +45,7 @@ Runtime::Runtime(const Config& config) : config_(config) {
   open_ports();
   make_stacks();
   wait_for_leases();
-  log_capacity(config_);
+  log_capacity(config_, stacks_.front()->bytes_per_connection());
   keeper_ = std::jthread([this](const std::stop_token& stop) { keep(stop); });
 }
 

@@ -26,8 +26,7 @@ err_t Recovery::output(tcp_pcb& pcb) noexcept {
     return tcp_output(&pcb);
   }
   Ends& ends = self->ends_;
-  const bool is_known =
-      self->has_begun_ && ends.sent != nullptr && ends.sent_end == self->sent_end_;
+  const bool is_known = ends.sent != nullptr && ends.sent_end == self->sent_end_;
   tcp_seg* const last = is_known ? ends.sent : last_of(first);
   if (TCP_SEQ_LT(begin_of(*pcb.unsent), end_of(*last))) return tcp_output(&pcb);  // it sorts it in
   pcb.unacked = last;

@@ -21,14 +21,6 @@ namespace millrace {
 
 class Stack;
 
-/// What a DHCP server gives.
-struct Lease {
-  Prefix address;
-  std::optional<IpAddress> gateway;
-
-  friend bool operator==(const Lease&, const Lease&) noexcept = default;
-};
-
 class Siblings {
  public:
   /// @errors StartupError: no memory for the rings between several

@@ -20,6 +20,7 @@
 #include "stack/dhcp.h"
 #include "stack/gate.h"
 #include "stack/lwip/port.h"
+#include "stack/lwip/slab.h"
 #include "stack/lwip_glue.h"
 #include "stack/neighbors.h"
 #include "stack/netif.h"
@@ -319,6 +320,12 @@ std::vector<LoanHolder> Stack::loan_holders() const {
     holders.push_back({handle_of(i), account.n_mbufs, account.bytes, age_ns / 1'000'000});
   }
   return holders;
+}
+
+uint64_t Stack::bytes_per_connection() const noexcept {
+  constexpr uint64_t kHandleBytes = 32;  // a slot of the table of handles, and one of the shim's
+  return slab_bytes(sizeof(tcp_pcb)) + slab_bytes(sizeof(TcpSocket)) + slab_bytes(sizeof(Recovery)) +
+         Demux::kBytesPerConnection + kHandleBytes;
 }
 
 WsaError Stack::take_back(std::span<WSABUF> loaned, size_t& n_taken, bool is_last) noexcept {

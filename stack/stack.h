@@ -67,8 +67,6 @@ struct PortQueue {
 
 enum class Transport : uint8_t { kTcp, kUdp };
 
-struct Lease;
-
 class Stack {
  public:
   /// @param loop      a ring port of its own, for 127.0.0.1 and ::1
@@ -204,6 +202,10 @@ class Stack {
   /// Among its siblings.
   uint32_t index() const noexcept { return index_; }
   Siblings& siblings() const noexcept { return siblings_; }
+
+  /// Bytes that an idle TCP connection holds: control block, socket, loss recovery, its share of the
+  /// table in which it is found, its handle.
+  virtual uint64_t bytes_per_connection() const noexcept;
 
   /// The sockets whose callers hold loans, in no order.
   virtual std::vector<LoanHolder> loan_holders() const;

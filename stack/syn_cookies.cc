@@ -34,12 +34,12 @@ SynOffer unpacked(uint8_t bits) noexcept {
 }
 
 // The epoch is counted from 1, so that no salt is the initial numbers' own, which is 0.
-uint64_t salted_hash(const FourTuple& connection, uint32_t peer_number, uint32_t epoch) noexcept {
+uint64_t salted_hash(const TcpTuple& connection, uint32_t peer_number, uint32_t epoch) noexcept {
   return secret_hash(connection, uint64_t{epoch + 1} << 32 | peer_number);
 }
 
 /// Of the segment in hand, which is from the peer.
-FourTuple connection_of(const tcp_hdr& segment) noexcept {
+TcpTuple connection_of(const tcp_hdr& segment) noexcept {
   return {*ip_current_dest_addr(), segment.dest, *ip_current_src_addr(), segment.src};
 }
 
@@ -96,14 +96,14 @@ SynOffer SynOffer::of(const uint8_t* options, size_t n_bytes) noexcept {
   return offer;
 }
 
-uint32_t SynCookies::number(const FourTuple& connection, uint32_t peer_number,
+uint32_t SynCookies::number(const TcpTuple& connection, uint32_t peer_number,
                             const SynOffer& offer, uint32_t epoch) noexcept {
   const uint64_t hash = salted_hash(connection, peer_number, epoch);
   const auto mask = static_cast<uint8_t>(hash >> 32);
   return (static_cast<uint32_t>(hash) & kHashMask) | (packed(offer) ^ mask);
 }
 
-std::optional<SynOffer> SynCookies::offer_in(uint32_t cookie, const FourTuple& connection,
+std::optional<SynOffer> SynCookies::offer_in(uint32_t cookie, const TcpTuple& connection,
                                              uint32_t peer_number, uint32_t epoch) noexcept {
   const uint64_t hash = salted_hash(connection, peer_number, epoch);
   if (((cookie ^ static_cast<uint32_t>(hash)) & kHashMask) != 0) return std::nullopt;
@@ -111,7 +111,7 @@ std::optional<SynOffer> SynCookies::offer_in(uint32_t cookie, const FourTuple& c
 }
 
 void SynCookies::answer(const tcp_hdr& syn, const SynOffer& offer, uint64_t now_ns) noexcept {
-  const FourTuple connection = connection_of(syn);
+  const TcpTuple connection = connection_of(syn);
   netif* const route = ip_route(&connection.local, &connection.peer);
   if (route == nullptr) return;
   SynOffer ours = offer;
@@ -135,7 +135,7 @@ void SynCookies::answer(const tcp_hdr& syn, const SynOffer& offer, uint64_t now_
 
 std::optional<SynOffer> SynCookies::recall(const tcp_hdr& ack, uint64_t now_ns) noexcept {
   if ((TCPH_FLAGS(&ack) & (TCP_ACK | TCP_SYN | TCP_RST)) != TCP_ACK) return std::nullopt;
-  const FourTuple connection = connection_of(ack);
+  const TcpTuple connection = connection_of(ack);
   const uint32_t now = epoch_of(now_ns);
   for (const uint32_t epoch : {now, now - 1}) {
     const auto offer = offer_in(ack.ackno - 1, connection, ack.seqno - 1, epoch);

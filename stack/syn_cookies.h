@@ -53,10 +53,10 @@ class SynCookies {
   bool replay(const tcp_hdr& ack, const SynOffer& offer, tcp_pcb_listen& listener) noexcept;
 
   /// The number itself. @param epoch  of the time, as epoch_of() counts it
-  static uint32_t number(const FourTuple& connection, uint32_t peer_number, const SynOffer& offer,
+  static uint32_t number(const TcpTuple& connection, uint32_t peer_number, const SynOffer& offer,
                          uint32_t epoch) noexcept;
   /// The other way round. @return nothing: it is no cookie of this connection and epoch
-  static std::optional<SynOffer> offer_in(uint32_t cookie, const FourTuple& connection,
+  static std::optional<SynOffer> offer_in(uint32_t cookie, const TcpTuple& connection,
                                           uint32_t peer_number, uint32_t epoch) noexcept;
 
  private:

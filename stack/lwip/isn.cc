@@ -46,7 +46,7 @@ void copy_address(std::array<uint32_t, 4>& to, const ip_addr_t& from) {
 
 }  // namespace
 
-uint64_t secret_hash(const FourTuple& connection, uint64_t salt) noexcept {
+uint64_t secret_hash(const TcpTuple& connection, uint64_t salt) noexcept {
   Hashed hashed{.local_port = connection.local_port,
                 .peer_port = connection.peer_port,
                 .salt = {static_cast<uint32_t>(salt), static_cast<uint32_t>(salt >> 32)}};

@@ -8,7 +8,7 @@
 
 namespace millrace {
 
-struct FourTuple {
+struct TcpTuple {
   const ip_addr_t& local;
   uint16_t local_port;
   const ip_addr_t& peer;
@@ -17,6 +17,6 @@ struct FourTuple {
 
 /// A keyed hash (SipHash-2-4) of a connection and of a salt: whoever hashes for another purpose has
 /// another salt. The key is another one in each process.
-uint64_t secret_hash(const FourTuple& connection, uint64_t salt) noexcept;
+uint64_t secret_hash(const TcpTuple& connection, uint64_t salt) noexcept;
 
 }  // namespace millrace

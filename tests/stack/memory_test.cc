@@ -71,5 +71,10 @@ TEST_P(Memory_Test, AnotherConnectionGoesOn) {
   EXPECT_TRUE(same(reader->drain(), pattern(50'000, 3)));
 }
 
+TEST_P(Memory_Test, AnIdleConnectionTakesLessThanOneAndAHalfKib) {
+  EXPECT_LT(stack().bytes_per_connection(), 1536u);
+  EXPECT_GT(stack().bytes_per_connection(), 512u);
+}
+
 }  // namespace
 }  // namespace millrace::test
