@@ -24,7 +24,7 @@ class Capture {
   /// @param frame_bytes  length of the longest frame; what is longer is cut off in the file
   /// @errors  StartupError
   Capture(const std::string& path, uint16_t port_id, uint32_t frame_bytes);
-  ~Capture();
+  virtual ~Capture();
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
 
@@ -33,7 +33,8 @@ class Capture {
   ///
   /// @return  frames written, 0 .. frames.size(); the others found no mbuf or no room on disk
   /// @owner   borrows the frames
-  uint16_t write(uint16_t queue, std::span<rte_mbuf* const> frames, Direction direction) noexcept;
+  /// Virtual: rte_pcapng has one lock per process, and this code may be there more than once.
+  virtual uint16_t write(uint16_t queue, std::span<rte_mbuf* const> frames, Direction direction) noexcept;
 
  private:
   Pool pool_;
