@@ -61,6 +61,8 @@ struct LinkConfig {
 
 /// The untagged link, if it has addresses, and then the VLANs.
 std::vector<LinkConfig> links_of(const PortConfig& port);
+LinkConfig untagged_of(const PortConfig& port);
+LinkConfig link_of(const VlanConfig& vlan);
 
 struct TcpConfig {
 #define TCP_SETTING MILLRACE_MEMBER

@@ -209,22 +209,7 @@ Earlier all_of(const std::vector<PortConfig>& ports) {
   return all;
 }
 
-LinkConfig untagged_of(const PortConfig& port) {
-  return {0, port.addresses, port.gateway, port.routes, port.neighbors};
-}
-
-LinkConfig link_of(const VlanConfig& vlan) {
-  return {vlan.id, vlan.addresses, vlan.gateway, vlan.routes, vlan.neighbors};
-}
-
 }  // namespace
-
-std::vector<LinkConfig> links_of(const PortConfig& port) {
-  std::vector<LinkConfig> links;
-  if (!port.addresses.empty()) links.push_back(untagged_of(port));
-  for (const VlanConfig& vlan : port.vlans) links.push_back(link_of(vlan));
-  return links;
-}
 
 std::optional<Complaint> complaint_about(const PortConfig& port,
                                          const std::vector<PortConfig>& earlier) {

@@ -78,6 +78,8 @@ time_wait_ms = 1000
 [udp]
 receive_buffer_bytes = 4096
 [stack]
+stacks = 3
+placement = "turns"
 mbufs = 2048
 idle = "sleep"
 spin_us = 0
@@ -122,7 +124,7 @@ TEST(Config, EverySettingReachesItsMember) {
             (TcpConfig{65536, 32768, 65536, true, 60000, 500, 3, CongestionControl::kNewReno, true,
                        false, false, 7, 1000}));
   EXPECT_EQ(config.udp, UdpConfig{4096});
-  EXPECT_EQ(config.stack, (StackConfig{2048, IdlePolicy::kSleep, 0, 10, 5, 8, 6, 7}));
+  EXPECT_EQ(config.stack, (StackConfig{3, Placement::kTurns, 2048, IdlePolicy::kSleep, 0, 10, 5, 8, 6, 7}));
 }
 
 TEST(Config, TheFullFileAboveHasEverySettingOfConfigDef) {

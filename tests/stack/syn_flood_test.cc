@@ -163,7 +163,7 @@ TEST_P(Syn_Flood, ALostPoolDelaysTheConnectionThatACookieBrings) {
 
 TEST_P(Syn_Flood, EveryOfferComesBackFromItsNumber) {
   ip_addr_t here = IPADDR4_INIT_BYTES(10, 0, 0, 2), there = IPADDR4_INIT_BYTES(10, 0, 0, 1);
-  const FourTuple connection{here, 80, there, 40'000}, other{here, 80, there, 40'001};
+  const TcpTuple connection{here, 80, there, 40'000}, other{here, 80, there, 40'001};
   size_t n_by_chance = 0;
   for (const int mss : {216, 536, 1220, 1360, 1400, 1440, 1460, 8940}) {
     for (uint8_t scale = 0; scale <= SynOffer::kNoScale; ++scale) {
