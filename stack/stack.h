@@ -159,8 +159,8 @@ class Stack {
     return (n_lost_ports_ != 0 || has_lost_address_) && depends_on_lost_port(socket);
   }
   /// Index of the interface, or of its link's, that has this address of ours. @return 0: none has
-  uint32_t interface_with(const IpAddress& address) const noexcept;
-  bool has_interface(uint32_t index) const noexcept;
+  virtual uint32_t interface_with(const IpAddress& address) const noexcept;
+  virtual bool has_interface(uint32_t index) const noexcept;
 
   // ---- leases; with the lock held ----
 
