@@ -27,6 +27,7 @@ BOOL CALLBACK run_hook(DWORD_PTR) {
 }
 
 uint32_t cancel_blocked(std::optional<uint32_t> thread) noexcept {
+  const Inside inside;
   uint32_t n = 0;
   for (Stack* const stack : running_stacks()) {
     const Stack::Guard guard(*stack);

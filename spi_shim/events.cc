@@ -49,8 +49,10 @@ DWORD wait_for(std::span<const WSAEVENT> events, bool wait_all, DWORD timeout_ms
     if (index != events.size()) return WSA_WAIT_EVENT_0 + index;
     if (is_alertable && run_apcs()) return WSA_WAIT_IO_COMPLETION;
     if (!in_time) return WSA_WAIT_TIMEOUT;
-    if (!is_running()) return WSA_WAIT_FAILED;  // never started, or ended meanwhile
-    Stack& stack = home_stack();
+    const Inside inside;
+    Stack* const home = home_stack();
+    if (home == nullptr) return WSA_WAIT_FAILED;  // never started, or ended meanwhile
+    Stack& stack = *home;
     const Stack::Guard guard(stack);
     if (is_first && timeout_ms != WSA_INFINITE) {
       deadline = stack.now_ns() + uint64_t{timeout_ms} * 1'000'000;

@@ -45,6 +45,7 @@ SOCKET add_twin(Stack& stack, const Original& original, int backlog, WsaError& e
 Accepted try_accept(SOCKET one, const Original& original) noexcept {
   Accepted accepted;
   Stack* const stack = stack_of(one);
+  if (stack == nullptr) return accepted;
   const Stack::Guard guard(*stack);
   Socket* const listener = stack->find(one);
   if (listener == nullptr) return accepted;
@@ -61,14 +62,21 @@ Accepted try_accept(SOCKET one, const Original& original) noexcept {
   return accepted;
 }
 
+/// The calling thread's own, which there is no more when the provider has ended meanwhile.
+Stack& home_of(std::span<const PollEntry> entries) noexcept {
+  Stack* const home = home_stack();
+  return home != nullptr ? *home : entries.front().socket->stack();
+}
+
 /// Until one of them has something. @errors kIntr: cancelled, or the listener was closed
 WsaError wait_for_any(std::span<const SOCKET> all) noexcept {
   std::vector<PollEntry> entries;
   for (const SOCKET one : all) {
-    Stack& stack = *stack_of(one);
-    const Stack::Guard guard(stack);
+    Stack* const stack = stack_of(one);
+    if (stack == nullptr) break;
+    const Stack::Guard guard(*stack);
     PollEntry entry;
-    entry.socket = stack.find(one);
+    entry.socket = stack->find(one);
     entry.wants_read = true;
     if (entry.socket == nullptr) continue;
     entry.socket->ref();
@@ -77,7 +85,7 @@ WsaError wait_for_any(std::span<const SOCKET> all) noexcept {
   uint32_t n_answered = 0;
   const bool is_closed = entries.size() != all.size();
   const WsaError error = is_closed ? WsaError::kIntr
-                                   : poll(home_stack(), entries, kNoDeadline, n_answered);
+                                   : poll(home_of(entries), entries, kNoDeadline, n_answered);
   for (const PollEntry& entry : entries) {
     const Stack::Guard guard(entry.socket->stack());
     entry.socket->unref();
@@ -118,19 +126,22 @@ WsaError add_twins(SOCKET listener, int backlog) noexcept {
 
 void end_twins(const std::vector<SOCKET>& twins) noexcept {
   for (const SOCKET twin : twins) {
-    Stack& stack = *stack_of(twin);
-    const Stack::Guard guard(stack);
-    Socket* const socket = stack.find(twin);
+    Stack* const stack = stack_of(twin);
+    if (stack == nullptr) return;
+    const Stack::Guard guard(*stack);
+    Socket* const socket = stack->find(twin);
     if (socket == nullptr) continue;
     socket->reset();
-    stack.erase(twin);
+    stack->erase(twin);
   }
 }
 
 Accepted accept_from_any(SOCKET listener, const std::vector<SOCKET>& twins) noexcept {
   std::vector<SOCKET> all = twins;
   all.push_back(listener);
-  const uint32_t home = home_stack().index();
+  const Stack* const own = home_stack();
+  if (own == nullptr) return {INVALID_SOCKET, {}, WsaError::kIntr};
+  const uint32_t home = own->index();
   std::stable_partition(all.begin(), all.end(),
                         [home](SOCKET s) { return Stack::index_in(s) == home; });
   for (bool has_spun = false;;) {

@@ -154,6 +154,7 @@ int WSPAPI wsp_select(int, WS_fd_set* readfds, WS_fd_set* writefds, WS_fd_set* e
     tell(lpErrno, error);
     return SOCKET_ERROR;
   };
+  const Inside inside;
   if (stacks_for_call(lpErrno).empty()) return SOCKET_ERROR;
   SelectSets sets(readfds, writefds, exceptfds);
   if (!sets.are_there() || (timeout != nullptr && !can_read(timeout))) return fail(WSAEFAULT);
@@ -167,7 +168,8 @@ int WSPAPI wsp_select(int, WS_fd_set* readfds, WS_fd_set* writefds, WS_fd_set* e
   // With one Stack for all of them, that one; else whichever this thread turns.
   const auto& entries = sets.entries();
   Stack& first = entries.front().socket->stack();
-  Stack& home = &first == &entries.back().socket->stack() ? first : home_stack();
+  Stack* const own = &first == &entries.back().socket->stack() ? nullptr : home_stack();
+  Stack& home = own == nullptr ? first : *own;
   uint64_t deadline = kNoDeadline;
   if (timeout != nullptr) {
     const uint64_t us =

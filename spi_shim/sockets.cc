@@ -62,7 +62,9 @@ SOCKET publish_or_close(SOCKET inner, DWORD catalog_entry, LPINT lpErrno) noexce
   INT error = 0;
   const SOCKET s = publish(inner, catalog_entry, error);
   if (s != INVALID_SOCKET) return s;
-  Stack& stack = *stack_of(inner);
+  Stack* const stack_there = stack_of(inner);
+  if (stack_there == nullptr) return fail(error, lpErrno);  // the provider has ended
+  Stack& stack = *stack_there;
   const Stack::Guard guard(stack);
   if (Socket* const socket = stack.find(inner); socket != nullptr) socket->reset();
   stack.erase(inner);
@@ -71,6 +73,7 @@ SOCKET publish_or_close(SOCKET inner, DWORD catalog_entry, LPINT lpErrno) noexce
 
 SOCKET WSPAPI wsp_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpProtocolInfo, GROUP,
                          DWORD dwFlags, LPINT lpErrno) noexcept {
+  const Inside inside;
   if (stacks_for_call(lpErrno).empty()) return INVALID_SOCKET;
   if (lpProtocolInfo != nullptr && !can_read(lpProtocolInfo)) return fail(WSAEFAULT, lpErrno);
   const auto [entry, error] = catalog_find(af, type, protocol, lpProtocolInfo);
@@ -79,12 +82,13 @@ SOCKET WSPAPI wsp_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpP
   const uint8_t family = entry->iAddressFamily == WS_AF_INET ? 4 : 6;
   SOCKET inner;
   {
-    Stack& stack = stack_for_new();
-    const Stack::Guard guard(stack);
-    Socket* const socket = stack.open(transport, family);
+    Stack* const stack = stack_for_new();
+    if (stack == nullptr) return fail(WSANOTINITIALISED, lpErrno);
+    const Stack::Guard guard(*stack);
+    Socket* const socket = stack->open(transport, family);
     if (socket == nullptr) return fail(WSAENOBUFS, lpErrno);
     socket->options.is_overlapped = (dwFlags & WSA_FLAG_OVERLAPPED) != 0;
-    inner = stack.insert(*socket);
+    inner = stack->insert(*socket);
     socket->unref();
   }
   return publish_or_close(inner, entry->dwCatalogEntryId, lpErrno);
@@ -99,6 +103,7 @@ int WSPAPI wsp_bind(SOCKET s, const WS_sockaddr* name, int namelen, LPINT lpErrn
 }
 
 int WSPAPI wsp_listen(SOCKET s, int backlog, LPINT lpErrno) noexcept {
+  const Inside inside;
   SOCKET inner;
   {
     const Call call(s, lpErrno);
@@ -129,6 +134,7 @@ Accepted accept_here(Socket& listener) noexcept {
 SOCKET WSPAPI wsp_accept(SOCKET s, WS_sockaddr* addr, LPINT addrlen, LPCONDITIONPROC lpfnCondition,
                          DWORD_PTR, LPINT lpErrno) noexcept {
   if (lpfnCondition != nullptr) return fail(WSAEOPNOTSUPP, lpErrno);  // not there yet
+  const Inside inside;
   Accepted accepted;
   std::vector<SOCKET> twins;
   DWORD catalog_entry;
@@ -203,6 +209,7 @@ int WSPAPI wsp_send_disconnect(SOCKET s, LPWSABUF lpOutboundDisconnectData,
 }
 
 int WSPAPI wsp_close_socket(SOCKET s, LPINT lpErrno) noexcept {
+  const Inside inside;
   std::vector<SOCKET> twins;
   {
     const Call call(s, lpErrno);

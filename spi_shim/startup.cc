@@ -8,6 +8,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "dpdk_io/startup_error.h"
 #include "millrace/counters.h"
@@ -39,6 +40,7 @@ Started& started() {
 
 // What every call asks, before and after there is a Runtime.
 constinit std::atomic<Runtime*> running{nullptr};
+constinit std::atomic<uint32_t> n_inside{0};
 
 void signal_event(HANDLE event) {
   INT ignored;
@@ -95,6 +97,9 @@ int add_start(Started& state, WORD version, const WSPUPCALLTABLE& table) noexcep
 
 }  // namespace
 
+Inside::Inside() noexcept { n_inside.fetch_add(1); }  // before it looks whether the provider runs
+Inside::~Inside() { n_inside.fetch_sub(1); }
+
 std::span<Stack* const> running_stacks() noexcept {
   const Runtime* const runtime = running.load(std::memory_order_acquire);
   return runtime == nullptr ? std::span<Stack* const>() : runtime->stacks();
@@ -106,10 +111,14 @@ std::span<Stack* const> stacks_for_call(LPINT lpErrno) noexcept {  // contract: 
   return stacks;
 }
 
-Stack& home_stack() noexcept { return running.load(std::memory_order_acquire)->home(); }
+Stack* home_stack() noexcept {
+  Runtime* const runtime = running.load(std::memory_order_acquire);
+  return runtime == nullptr ? nullptr : &runtime->home();
+}
 
-Stack& stack_for_new() noexcept {
-  return running.load(std::memory_order_acquire)->stack_for_new();
+Stack* stack_for_new() noexcept {
+  Runtime* const runtime = running.load(std::memory_order_acquire);
+  return runtime == nullptr ? nullptr : &runtime->stack_for_new();
 }
 
 void end_requests_of(uint32_t thread) noexcept {
@@ -137,6 +146,8 @@ int wsp_cleanup(LPINT lpErrno) noexcept {
   }
   if (--state.count == 0) {
     running = nullptr;
+    state.runtime->end_calls();
+    while (n_inside.load() != 0) std::this_thread::yield();
     state.runtime.reset();
     leave_faults_alone();
   }

@@ -20,10 +20,20 @@ inline bool is_running() noexcept { return !running_stacks().empty(); }
 /// a blocking hook (contract: E4): none
 std::span<Stack* const> stacks_for_call(LPINT lpErrno) noexcept;
 
-/// Only while the provider runs: the Stack that this thread turns while it waits for several, and the
-/// one where a socket that it makes is to live.
-Stack& home_stack() noexcept;
-Stack& stack_for_new() noexcept;
+/// A call that is inside no single Stack all the time, such as select: until it leaves, WSPCleanup does
+/// not take the Stacks away. It may find that there are none any more.
+class Inside {
+ public:
+  Inside() noexcept;
+  ~Inside();
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+};
+
+/// The Stack that this thread turns while it waits for several, and the one where a socket that it
+/// makes is to live. @return null: the provider does not run
+Stack* home_stack() noexcept;
+Stack* stack_for_new() noexcept;
 
 /// A thread ends: what it started is cancelled (contract: B21).
 void end_requests_of(uint32_t thread) noexcept;

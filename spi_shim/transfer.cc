@@ -215,6 +215,7 @@ int WSPAPI recv_loan(SOCKET s, LPWSABUF lpBuffers, LPDWORD lpdwBufferCount,
 }
 
 int WSPAPI return_loan(LPWSABUF lpBuffers, DWORD dwBufferCount, LPINT lpErrno) noexcept {
+  const Inside inside;
   const auto stacks = stacks_for_call(lpErrno);
   if (stacks.empty()) return SOCKET_ERROR;
   WsaError error = WsaError::kFault;

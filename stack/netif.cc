@@ -255,10 +255,12 @@ netif* Netif::accept(rte_mbuf* m) noexcept {
     return nullptr;
   }
   uint16_t check = kSoftwareCheck;
-  if (l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD) {
+  // None: there is no sum in the frame, but its data is known to be whole, such as virtio's from its host
+  // (DPDK rte_mbuf_core.h).
+  if (l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD || l4 == RTE_MBUF_F_RX_L4_CKSUM_NONE) {
     check &= static_cast<uint16_t>(~(NETIF_CHECKSUM_CHECK_UDP | NETIF_CHECKSUM_CHECK_TCP));
   }
-  if (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD) check &= static_cast<uint16_t>(~NETIF_CHECKSUM_CHECK_IP);
+  if (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD || ip == RTE_MBUF_F_RX_IP_CKSUM_NONE) check &= static_cast<uint16_t>(~NETIF_CHECKSUM_CHECK_IP);
   in->chksum_flags = gen_flags_ | check;
   return in;
 }

@@ -130,10 +130,16 @@ Runtime::~Runtime() {
   if (n_leaked != 0 && is_exact) std::fprintf(stderr, "millrace: %u mbufs were not returned\n", n_leaked);
 }
 
+// A thread may wait on one Stack for sockets of another.
+void Runtime::end_calls() noexcept {
+  for (const auto& stack : stacks_) stack->end_sockets();
+  for (const auto& stack : stacks_) stack->end_calls();
+}
+
 uint32_t Runtime::stop_and_count_leaks() {
   if (stacks_.empty()) return 0;
   keeper_ = {};
-  for (const auto& stack : stacks_) stack->end_calls();
+  end_calls();
   const uint64_t deadline_ns = clock_->now_ns() + kPatienceNs;
   for (bool is_sending = true; is_sending && clock_->now_ns() < deadline_ns;) {
     is_sending = false;

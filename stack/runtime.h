@@ -39,6 +39,9 @@ class Runtime {
   const Pool& pool() const { return *pool_; }
   const std::vector<std::unique_ptr<Port>>& ports() const { return ports_; }
 
+  /// Ends every socket, on all Stacks before it waits for the calls that are inside one.
+  void end_calls() noexcept;
+
   /// Mbufs that nobody returned; only once the Stack is gone, so this ends it. For tests of leaks.
   uint32_t stop_and_count_leaks();
 

@@ -121,7 +121,7 @@ Stack::~Stack() {
   engine = {};
 }
 
-void Stack::end_calls() noexcept {
+void Stack::end_sockets() noexcept {
   lock_.lock();
   application = {};  // what is pending ends without a signal, without a routine (winsock-rules 6)
   for (Slot& slot : slots_) {
@@ -130,6 +130,12 @@ void Stack::end_calls() noexcept {
     slot.socket->unref();
     slot.socket = nullptr;
   }
+  lock_.unlock();
+}
+
+void Stack::end_calls() noexcept {
+  end_sockets();
+  lock_.lock();
   while (n_guards_ != 0) lock_.give_way();
   for (const Completion& completion : posted_) completion.show(application);
   posted_.clear();

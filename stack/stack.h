@@ -106,6 +106,8 @@ class Stack {
   virtual void cancel_requests_of(uint32_t thread) noexcept;
   /// Ends every socket, and waits until the calls blocked in them have left. No new ones may come.
   virtual void end_calls() noexcept;
+  /// The first half of it: closes every socket, so that who waits for one leaves.
+  virtual void end_sockets() noexcept;
   /// Turns. @return true while closed connections have something to send: a program that sends,
   /// closes and cleans up expects its peer to get everything (winsock-rules 6)
   virtual bool finish_sending() noexcept;

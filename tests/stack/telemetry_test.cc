@@ -21,6 +21,7 @@ class Stack_Telemetry : public FamilyTest {
  protected:
   void SetUp() override {
     FamilyTest::SetUp();
+    telemetry_add(stack());  // as Runtime does
     socket_ = socket(AF_UNIX, SOCK_SEQPACKET, 0);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -32,6 +33,7 @@ class Stack_Telemetry : public FamilyTest {
   }
   void TearDown() override {
     close(socket_);
+    telemetry_remove(stack());
     FamilyTest::TearDown();
   }
 
@@ -79,9 +81,11 @@ TEST_P(Stack_Telemetry, ListsWhoHoldsLoansAndSinceWhenTheOldestFirst) {
 }
 
 TEST_P(Stack_Telemetry, AStackThatIsGoneIsNotAsked) {
+  telemetry_remove(stack());
   stop();
   EXPECT_EQ(ask("/millrace/loans"), "{\"/millrace/loans\":{}}");
   start();
+  telemetry_add(stack());
 }
 
 }  // namespace
