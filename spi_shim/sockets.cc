@@ -210,16 +210,21 @@ int WSPAPI wsp_send_disconnect(SOCKET s, LPWSABUF lpOutboundDisconnectData,
 
 int WSPAPI wsp_close_socket(SOCKET s, LPINT lpErrno) noexcept {
   const Inside inside;
+  // A listener's twins go first: with it goes the claim on the port, and the next one may listen there.
   std::vector<SOCKET> twins;
+  if (running_stacks().size() > 1) {
+    const Call call(s, lpErrno);
+    if (!call) return SOCKET_ERROR;
+    twins.swap(call.socket().twins);
+  }
+  end_twins(twins);
   {
     const Call call(s, lpErrno);
     if (!call) return SOCKET_ERROR;
     const WsaError error = call.socket().close();
     if (error != WsaError::kOk) return call.fail(error);
-    twins.swap(call.socket().twins);
     call.socket().stack().erase(call.inner());
   }
-  end_twins(twins);
   retire(s);
   return 0;
 }
