@@ -3,6 +3,9 @@
 // bytes of the first segment, and what is too short is left to whoever received it.
 #include "stack/steering.h"
 
+// Rings by C11's atomics: as quick on x86, and ThreadSanitizer knows what they order.
+#define RTE_USE_C11_MEM_MODEL 1
+
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 #include <rte_thash.h>
