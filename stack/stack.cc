@@ -162,7 +162,8 @@ bool Stack::turn() noexcept {
   uint32_t n_frames = siblings_.steering() == nullptr ? 0 : take_over();
   for (const auto& netif : netifs_) n_frames += netif->poll();
   const uint64_t now = now_ns();
-  last_turn_ns_ = now;
+  last_turn_ns_.store(now, std::memory_order_relaxed);
+  last_turner_.store(pthread_self(), std::memory_order_relaxed);
   settle_dirty();  // before timers: lwIP frees pcbs in TIME_WAIT there without telling their sockets
   if (now >= next_timer_ns_) {
     run_timers(now);
@@ -176,8 +177,9 @@ bool Stack::turn() noexcept {
 }
 
 bool Stack::spin() noexcept {
-  wants_sweep_ = siblings_.stacks().size() > 1;
-  return turn();
+  const bool moved = turn();
+  wants_sweep_ = is_time_to_sweep();
+  return moved;
 }
 
 void Stack::keep() noexcept {

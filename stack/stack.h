@@ -114,6 +114,9 @@ class Stack {
   uint64_t now_ns() const noexcept { return clock_.now_ns(); }
   /// When somebody last turned; the Keeper's reason to act. Without the lock, too.
   uint64_t last_turn_ns() const noexcept { return last_turn_ns_.load(std::memory_order_relaxed); }
+  bool is_turned_by(pthread_t thread) const noexcept {
+    return last_turner_.load(std::memory_order_relaxed) == thread;
+  }
   /// Turns unless somebody else does. Without any Stack's lock held. @return as turn()
   virtual bool turn_if_neglected() noexcept;
   /// One turn on the Keeper's account, unless somebody is inside. Without the lock.
@@ -244,6 +247,7 @@ class Stack {
 
   SOCKET handle_of(uint64_t slot) const noexcept;
   virtual void leave() noexcept;
+  bool is_time_to_sweep() noexcept;
   bool sweep() noexcept;
   bool take_over() noexcept;
   void unpin_what_is_gone() noexcept;
@@ -301,8 +305,11 @@ class Stack {
   Waiter* blocked_ = nullptr;  ///< in block()
   ResultWatch* watches_ = nullptr;
   std::atomic<uint32_t> n_showing_{0};  ///< threads that show completions just now
-  std::atomic<uint64_t> last_turn_ns_{0};    ///< siblings look at it
-  std::atomic<pthread_t> last_turner_{};     ///< with siblings
+  /// Siblings look at these two, and nothing else of theirs is beside them in the caches.
+  alignas(64) std::atomic<uint64_t> last_turn_ns_{0};
+  std::atomic<pthread_t> last_turner_{};  ///< with siblings
+  alignas(64) uint64_t next_sweep_ns_ = 0;
+  std::atomic<bool> turns_siblings_{false};  ///< as of the last sweep: this thread is their turner, too
   uint64_t next_timer_ns_ = 0;
   uint64_t next_slow_ns_ = 0;
   uint64_t next_second_ns_ = 0;

@@ -37,7 +37,7 @@ void Stack::lead(Waiter& waiter, uint64_t deadline_ns) noexcept {
     } else if (lock_.is_wanted()) {
       lock_.give_way();
     }
-    if (siblings_.stacks().size() > 1) {
+    if (is_time_to_sweep()) {
       lock_.unlock();
       moved |= sweep();
       lock_.lock();
@@ -54,18 +54,32 @@ void Stack::lead(Waiter& waiter, uint64_t deadline_ns) noexcept {
 // Whoever waits here also turns those siblings that nobody else turns: what it waits for, or what
 // others wait for with nobody to lead them, may arrive there. Without any lock of ours held.
 bool Stack::sweep() noexcept {
-  bool moved = false;
+  bool moved = false, turns_siblings = false;
   for (Stack* const sibling : siblings_.stacks()) {
-    if (sibling != this) moved |= sibling->turn_if_neglected();
+    if (sibling == this) continue;
+    moved |= sibling->turn_if_neglected();
+    turns_siblings |= sibling->is_turned_by(pthread_self());
   }
+  turns_siblings_.store(turns_siblings, std::memory_order_relaxed);
   return moved;
+}
+
+// Looking at a Stack that another core turns costs both of them a cache miss: not in every turn.
+bool Stack::is_time_to_sweep() noexcept {
+  constexpr uint64_t kPeriodNs = 5'000;
+  if (siblings_.stacks().size() == 1) return false;
+  if (!turns_siblings_.load(std::memory_order_relaxed) && last_turn_ns_ < next_sweep_ns_) {
+    return false;
+  }
+  next_sweep_ns_ = last_turn_ns_ + kPeriodNs;
+  return true;
 }
 
 // A Stack is its last turner's until that one has been away for a while.
 bool Stack::turn_if_neglected() noexcept {
   constexpr uint64_t kPatienceNs = 20'000;
   const uint64_t last_turn_ns = last_turn_ns_;
-  const bool is_mine = last_turner_.load(std::memory_order_relaxed) == pthread_self();
+  const bool is_mine = is_turned_by(pthread_self());
   if (!is_mine && now_ns() - last_turn_ns < kPatienceNs) return false;
   if (!lock_.try_lock()) return false;
   ++n_guards_;
