@@ -86,6 +86,7 @@ class SelectSets {
         for (const SOCKET twin : twins) (void)add(twin, entry, nullptr);
       }
     }
+    if (running_stacks().size() == 1) return true;
     std::stable_sort(entries_.begin(), entries_.end(), [](const PollEntry& a, const PollEntry& b) {
       return a.socket->stack().index() < b.socket->stack().index();
     });

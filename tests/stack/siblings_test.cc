@@ -220,8 +220,7 @@ TEST_P(Siblings_Test, APortIsInUseOnAllStacks) {
   EXPECT_EQ(second.bind(at_stack(kStackPort)), WsaError::kOk);
 }
 
-// A ring holds 4096 frames; what a Stack does not take in time is dropped, and counted.
-TEST_P(Siblings_Test, WhatAStackDoesNotTakeIsCountedAsDropped) {
+TEST_P(Siblings_Test, FramesThatAStackHasNotTakenYetStayInItsRing) {
   auto& there = *const_cast<Steering*>(&steering());
   std::vector<MbufPtr> frames = exhaust_pool(0);
   const size_t n_frames = frames.size();
