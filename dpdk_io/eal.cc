@@ -174,20 +174,6 @@ std::string init(const std::vector<std::string>& args, const std::vector<EalOpti
   return log;
 }
 
-class Registration {
- public:
-  Registration() noexcept
-      : is_ours_(rte_lcore_id() == LCORE_ID_ANY && rte_thread_register() == 0) {}
-  ~Registration() {
-    if (is_ours_) rte_thread_unregister();
-  }
-  Registration(const Registration&) = delete;
-  Registration& operator=(const Registration&) = delete;
-
- private:
-  bool is_ours_;
-};
-
 }  // namespace
 
 void eal_start(const std::vector<std::string>& args) {
@@ -214,7 +200,5 @@ void eal_start(const std::vector<std::string>& args) {
 }
 
 bool eal_has_hugepages() { return rte_eal_has_hugepages() != 0; }
-
-void eal_register_thread() noexcept { thread_local const Registration registration; }
 
 }  // namespace millrace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// DPDK's Environment Abstraction Layer: memory, devices and the threads that may use both.
+// DPDK's Environment Abstraction Layer: memory and devices.
 // It starts once per process and stays until the process ends, because rte_eal_init cannot be
 // repeated. The caller's CPU affinity is the same after eal_start as before it.
 #pragma once
@@ -21,10 +21,5 @@ void eal_start(const std::vector<std::string>& args);
 
 /// True if EAL's memory is on hugepages; false under --no-huge. EAL has been started.
 bool eal_has_hugepages();
-
-/// Gives the calling thread an lcore id, so that its mbuf allocations use the pool's per-lcore
-/// cache. Idempotent per thread; undone when the thread ends. Threads beyond RTE_MAX_LCORE go on
-/// without a cache, slower but correct.
-void eal_register_thread() noexcept;
 
 }  // namespace millrace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The lock of a Stack: one atomic exchange to take, one store to leave, and a way to be polite.
+// The locks of a Stack and of the queues that Stacks share: one atomic exchange to take, one store to
+// leave, and a way to be polite.
 //
 // A thread that turns a Stack takes and leaves the lock without pause; a std::mutex would let it win
 // against everyone else for milliseconds. Whoever waits says so, and the turner gives way.
@@ -10,9 +11,11 @@
 #include <atomic>
 #include <cstdint>
 
+#include "dpdk_io/lcore.h"
+
 namespace millrace {
 
-class StackLock {
+class PoliteLock {
  public:
   bool try_lock() noexcept { return !held_.exchange(true, std::memory_order_acquire); }
 
@@ -59,6 +62,35 @@ class StackLock {
   std::atomic<bool> held_{false};
   std::atomic<uint32_t> n_waiting_{0};
   uint64_t n_waits_ = 0;
+};
+
+/// Whoever holds it is the Stack's lcore: mbufs come from a cache of its own.
+class StackLock {
+ public:
+  bool try_lock() noexcept {
+    const bool is_taken = lock_.try_lock();
+    if (is_taken) lcore_.enter();
+    return is_taken;
+  }
+  void lock() noexcept {
+    lock_.lock();
+    lcore_.enter();
+  }
+  void unlock() noexcept {
+    lcore_.leave();
+    lock_.unlock();
+  }
+  void give_way() noexcept {
+    lcore_.leave();
+    lock_.give_way();
+    lcore_.enter();
+  }
+  bool is_wanted() const noexcept { return lock_.is_wanted(); }
+  uint64_t n_waits() const noexcept { return lock_.n_waits(); }
+
+ private:
+  PoliteLock lock_;
+  Lcore lcore_;
 };
 
 }  // namespace millrace

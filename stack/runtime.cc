@@ -159,7 +159,6 @@ uint32_t Runtime::stop_and_count_leaks() {
 
 // The Keeper: timers, acknowledgements and completions go on while the application computes.
 void Runtime::keep(const std::stop_token& stop) {
-  eal_register_thread();
   while (!stop.stop_requested()) {
     std::this_thread::sleep_for(std::chrono::nanoseconds(kKeeperPeriodNs));
     for (const auto& stack : stacks_) {

@@ -54,7 +54,7 @@ struct FourTuple;
 
 /// Held by a Stack while it receives from, or sends to, a queue that others use, too.
 struct SharedQueue {
-  StackLock receiving, sending;
+  PoliteLock receiving, sending;
 };
 
 /// One queue of a configured port.

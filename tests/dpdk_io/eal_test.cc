@@ -8,9 +8,12 @@
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "dpdk_io/eal_check.h"
+#include "dpdk_io/lcore.h"
 #include "dpdk_io/startup_error.h"
 #include "tests/dpdk_io/frames.h"
 #include "tests/dpdk_io/process.h"
@@ -113,19 +116,33 @@ TEST(Eal, LeavesTheCallersAffinityAlone) {
 
 TEST(Eal, MakesNoWorkerThreadsUnlessAskedTo) { EXPECT_EQ(rte_lcore_count(), 1u); }
 
-TEST(Eal, RegisteredThreadsUseThePoolsCacheAndGiveTheirIdBack) {
-  Pool pool("eal_threads", 255, 2048, 32);
+TEST(Eal, AnLcoreBringsWhoeverEntersAPoolsCacheAndGivesItsIdBack) {
+  Pool pool("eal_lcores", 255, 2048, 32);
+  const unsigned own = rte_lcore_id();
   for (int round = 0; round < 2 * RTE_MAX_LCORE; ++round) {
-    std::thread([&pool] {
-      eal_register_thread();
-      eal_register_thread();
-      EXPECT_NE(rte_lcore_id(), static_cast<unsigned>(LCORE_ID_ANY));
+    Lcore lcore;
+    const auto use = [&] {
+      const unsigned before = rte_lcore_id();
+      lcore.enter();
+      EXPECT_NE(rte_lcore_id(), own);
       EXPECT_NE(rte_mempool_default_cache(pool.get(), rte_lcore_id()), nullptr);
-      const MbufPtr m(rte_pktmbuf_alloc(pool.get()));
-      EXPECT_NE(m, nullptr);
-    }).join();
+      EXPECT_NE(MbufPtr(rte_pktmbuf_alloc(pool.get())), nullptr);
+      lcore.leave();
+      EXPECT_EQ(rte_lcore_id(), before);
+    };
+    use();
+    std::thread(use).join();
   }
   EXPECT_EQ(pool.in_use(), 0u);
+}
+
+TEST(Eal, LcoresBeyondTheLastIdHaveNoCache) {
+  std::vector<std::unique_ptr<Lcore>> lcores;
+  for (int i = 0; i < RTE_MAX_LCORE; ++i) lcores.push_back(std::make_unique<Lcore>());
+  lcores.back()->enter();
+  EXPECT_EQ(rte_lcore_id(), static_cast<unsigned>(LCORE_ID_ANY));
+  lcores.back()->leave();
+  EXPECT_NE(rte_lcore_id(), static_cast<unsigned>(LCORE_ID_ANY));
 }
 
 TEST(Eal, GoesOnAfterAnApplicationThatStartedItItself) {
