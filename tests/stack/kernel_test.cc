@@ -2,14 +2,9 @@
 // The Linux kernel as the peer, through the SPI: an independent TCP that does what ours only
 // expects. One binary, one kind of port and number of Stacks per run: kernel_test af_xdp 2. Exits with 77
 // where that cannot be had.
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 
 #define MILLRACE_USE_WS_PREFIX
 #include "mstcpip.h"
@@ -391,42 +386,19 @@ TEST_P(Kernel, SmallPiecesBothWaysAtOnce) {
   EXPECT_TRUE(sent.get());
 }
 
-/// @param words  the driver and its arguments: "af_packet,qpairs=2"
-int run(const std::string& words, const std::string& n_stacks) {
-  std::string why_not;
-  const std::string device = words.substr(0, words.find(','));
-  const std::string arguments = words.substr(device.size());
-  if (device == "af_xdp" && socket(AF_XDP, SOCK_RAW, 0) < 0) {
-    std::printf("SKIPPED: the kernel has no AF_XDP\n");
-    return 77;
-  }
-  const std::unique_ptr<KernelHost> host = KernelHost::make(why_not);
-  if (host == nullptr) {
-    std::printf("SKIPPED: %s\n", why_not.c_str());
-    return 77;
-  }
-  kernel = host.get();
-  cuts_long_datagrams = device == "af_packet";
-  const auto path = std::filesystem::temp_directory_path() /
-                    ("millrace_kernel_test_" + std::to_string(getpid()) + ".toml");
-  std::ofstream(path) << "[eal]\nargs = [\"--no-huge\", \"-m\", \"256\", \"--no-pci\", "
-                         "\"--no-shconf\", \"--no-telemetry\", \"--vdev=net_"
-                      << device << "0,iface=d0" << arguments << "\"]\n[stack]\nstacks = " << n_stacks
-                      << "\nplacement = \"turns\"\n[[port]]\ndevice = \"net_" << device
-                      << "0\"\naddresses = [\"" << kStackAddress4 << "/24\", \"" << kStackAddress6
-                      << "/64\"]\nlink_down_ms = 1000\n";
-  setenv("MILLRACE_CONFIG", path.c_str(), 1);
-  const int result = RUN_ALL_TESTS();
-  std::filesystem::remove(path);
-  return result;
+int run(const std::string& vdev, const std::string& n_stacks) {
+  cuts_long_datagrams = vdev.starts_with("af_packet");
+  const std::string settings = std::string("addresses = [\"") + kStackAddress4 + "/24\", \"" +
+                               kStackAddress6 + "/64\"]\nlink_down_ms = 1000\n[stack]\nstacks = " +
+                               n_stacks + "\nplacement = \"turns\"\n";
+  return run_on_kernel_port(vdev, settings, [](KernelHost& host, const std::string&) {
+    kernel = &host;
+    return true;
+  });
 }
 
 }  // namespace
 }  // namespace millrace::test
-
-// Debian 12's libxdp forgets a list of each umem that DPDK's driver makes.
-extern "C" [[gnu::visibility("default")]] const char* __lsan_default_suppressions();
-const char* __lsan_default_suppressions() { return "leak:xsk_umem__create"; }
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);

@@ -11,9 +11,7 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 
 #define MILLRACE_USE_WS_PREFIX
@@ -236,8 +234,10 @@ TEST_F(NetKernel, TheKernelHearsWhatIsSentToItsGroups) {
   EXPECT_EQ(member.recv(), "to the kernel");
 }
 
-bool prepare_kernel() {
-  return kernel->run([] {
+bool prepare(KernelHost& host, const std::string& folder) {
+  kernel = &host;
+  scratch = folder;
+  const bool is_ready = kernel->run([] {
     const std::string server =
         "dnsmasq --conf-file=/dev/null --user=root --port=0 --interface=k0 --bind-interfaces "
         "--dhcp-authoritative --dhcp-range=10.77.0.50,10.77.0.60,255.255.255.0,2m "
@@ -253,45 +253,17 @@ bool prepare_kernel() {
            shell("ip -6 addr add fd78::1/120 dev k0 nodad") &&
            shell("ethtool -K k0 txvlan off rxvlan off") && shell(server);
   });
+  if (!is_ready) std::fprintf(stderr, "skipped: no dnsmasq, or no ethtool\n");
+  return is_ready;
 }
 
-int run(const std::string& device) {
-  std::string why_not;
-  const auto host = KernelHost::make(why_not);
-  if (host == nullptr) {
-    std::fprintf(stderr, "skipped: %s\n", why_not.c_str());
-    return 77;
-  }
-  kernel = host.get();
-  scratch =
-      std::filesystem::temp_directory_path() / ("millrace_net_kernel_" + std::to_string(getpid()));
-  std::filesystem::create_directory(scratch);
-  int result = 77;
-  if (prepare_kernel()) {
-    const std::string path = scratch + "/config.toml";
-    std::ofstream(path)
-        << "[eal]\nargs = [\"--no-huge\", \"-m\", \"256\", \"--no-pci\", "
-           "\"--no-shconf\", \"--no-telemetry\", \"--vdev=net_"
-        << device << "0,iface=d0\"]\n[[port]]\ndevice = \"net_" << device
-        << "0\"\naddresses = [\"dhcp\", \"fd77::2/64\", \"10.78.0.2/24\", \"10.79.0.2/24\", "
-           "\"fd78::2/120\"]\n"
-           "[[port.vlan]]\nid = 100\naddresses = [\"10.100.0.2/24\", \"fd64::2/64\"]\n";
-    setenv("MILLRACE_CONFIG", path.c_str(), 1);
-    result = RUN_ALL_TESTS();
-    kernel->run([] { return shell("kill $(cat " + scratch + "/pid)"); });
-  } else {
-    std::fprintf(stderr, "skipped: no dnsmasq, or no ethtool\n");
-  }
-  std::filesystem::remove_all(scratch);
-  return result;
+/// The server removes its files when it ends; afterwards the folder is ours again.
+void end_server() {
+  shell("pid=$(cat " + scratch + "/pid); kill $pid; while kill -0 $pid; do sleep 0.05; done");
 }
 
 }  // namespace
 }  // namespace millrace::test
-
-// Debian 12's libxdp forgets a list of each umem that DPDK's driver makes.
-extern "C" [[gnu::visibility("default")]] const char* __lsan_default_suppressions();
-const char* __lsan_default_suppressions() { return "leak:xsk_umem__create"; }
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
@@ -299,5 +271,14 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s af_packet|af_xdp [gtest flags]\n", argv[0]);
     return 2;
   }
-  return millrace::test::run(argv[1]);
+  using namespace millrace::test;
+  class EndServer : public testing::Environment {
+    void TearDown() override { end_server(); }
+  };
+  testing::AddGlobalTestEnvironment(new EndServer);
+  return run_on_kernel_port(
+      argv[1],
+      "addresses = [\"dhcp\", \"fd77::2/64\", \"10.78.0.2/24\", \"10.79.0.2/24\", \"fd78::2/120\"]\n"
+      "[[port.vlan]]\nid = 100\naddresses = [\"10.100.0.2/24\", \"fd64::2/64\"]\n",
+      prepare);
 }

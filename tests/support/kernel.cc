@@ -2,6 +2,7 @@
 #include "tests/support/kernel.h"
 
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
@@ -15,6 +16,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 
 namespace millrace::test {
 namespace {
@@ -260,6 +263,34 @@ int ping(const std::string& address, int n, size_t payload_bytes) {
     }
   }
   return replies;
+}
+
+int run_on_kernel_port(const std::string& vdev, const std::string& settings,
+                       const std::function<bool(KernelHost&, const std::string& folder)>& prepare) {
+  const std::string driver = vdev.substr(0, vdev.find(','));
+  const auto skip = [](const std::string& why) {
+    std::printf("SKIPPED: %s\n", why.c_str());
+    return 77;
+  };
+  if (driver == "af_xdp" && socket(AF_XDP, SOCK_RAW, 0) < 0) return skip("the kernel has no AF_XDP");
+  std::string why_not;
+  const std::unique_ptr<KernelHost> host = KernelHost::make(why_not);
+  if (host == nullptr) return skip(why_not);
+  const std::string folder =
+      std::filesystem::temp_directory_path() / ("millrace_kernel_" + std::to_string(getpid()));
+  std::filesystem::create_directory(folder);
+  int result = 77;
+  if (prepare(*host, folder)) {
+    const std::string path = folder + "/config.toml";
+    std::ofstream(path) << "[eal]\nargs = [\"--no-huge\", \"-m\", \"256\", \"--no-pci\", \"--no-shconf\", "
+                           "\"--no-telemetry\", \"--vdev=net_"
+                        << driver << "0,iface=d0" << vdev.substr(driver.size())
+                        << "\"]\n[[port]]\ndevice = \"net_" << driver << "0\"\n" << settings;
+    setenv("MILLRACE_CONFIG", path.c_str(), 1);
+    result = RUN_ALL_TESTS();
+  }
+  std::filesystem::remove_all(folder);
+  return result;
 }
 
 }  // namespace millrace::test

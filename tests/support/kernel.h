@@ -101,6 +101,14 @@ class KernelSocket {
   int fd_ = -1;
 };
 
+/// Runs all tests with a configuration whose port is on d0.
+/// @param vdev      DPDK's driver and its words: "af_packet,qpairs=2"
+/// @param settings  TOML: the rest of the port's table, and others
+/// @param prepare   with the peer and a folder for this run; false: what it needs is missing
+/// @return what main returns: 77 where all of this cannot be had
+int run_on_kernel_port(const std::string& vdev, const std::string& settings,
+                       const std::function<bool(KernelHost&, const std::string& folder)>& prepare);
+
 /// Runs a command, silently; on the kernel's thread in its namespace. @return true: exit status 0
 bool shell(const std::string& command);
 
