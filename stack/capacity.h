@@ -12,11 +12,11 @@
 namespace millrace {
 
 struct Capacity {
-  uint64_t n_connections = 0;  ///< that fit, at most max_sockets
-  bool is_short = false;       ///< max_sockets are more than fit
+  uint64_t n_connections = 0;  ///< on all Stacks, that fit and are allowed
+  bool is_short = false;       ///< more are allowed than fit
   std::string line;            ///< for the log
 };
-/// Of each of the Stacks, which share the memory.
+/// Of all Stacks together, which share the memory.
 /// @param free_bytes            what the machine can still give
 /// @param bytes_per_connection  Stack::bytes_per_connection()
 Capacity capacity_of(const Config& config, uint64_t free_bytes, uint64_t bytes_per_connection);

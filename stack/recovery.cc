@@ -102,7 +102,7 @@ void Recovery::begin(uint64_t rtt_ns) noexcept {
   news.original.rtt_ns = rtt_ns;
   una_ = arrived_end_ = pcb_.lastack;
   sent_end_ = ever_sent_end_ = pcb_.snd_nxt;
-  repair_end_ = una_;
+  repair_end_ = tolerance_grown_at_ = una_;
   congestion_.begin(congestion_control, tcp_mss(&pcb_));
   measure(news);
   pcb_.ssthresh = 0;

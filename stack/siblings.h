@@ -35,6 +35,7 @@ class Siblings {
   Steering* steering() const noexcept { return steering_.get(); }
 
   PortTable ports;
+  std::atomic<uint64_t> n_sockets{0};  ///< on all Stacks
 
   /// What DHCP servers gave: the first Stack, which asks, says so; each Stack looks when it turns.
   class Leases {

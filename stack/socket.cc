@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "stack/lwip/slab.h"
+#include "stack/siblings.h"
 
 namespace millrace {
 
@@ -20,7 +21,10 @@ Socket::Socket(Stack& stack, Transport transport, uint8_t family)
   ++stack_.n_sockets_;
 }
 
-Socket::~Socket() { --stack_.n_sockets_; }
+Socket::~Socket() {
+  --stack_.n_sockets_;
+  stack_.siblings_.n_sockets.fetch_sub(1, std::memory_order_relaxed);
+}
 
 void* Socket::operator new(size_t bytes) noexcept { return millrace_slab_malloc(bytes); }
 

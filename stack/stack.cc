@@ -52,7 +52,8 @@ bool lwip_is_initialised = false;
 
 Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
              std::span<const PortQueue> queues, Siblings* siblings, uint32_t index)
-    : loans(static_cast<uint32_t>(uint64_t{pool.size()} * config.stack.loans_percent / 100),
+    : loans(static_cast<uint32_t>(uint64_t{pool.size()} * config.stack.loans_percent / 100 /
+                                  config.stack.stacks),
             counters),
       config_(config),
       clock_(clock),
@@ -68,7 +69,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   millrace_tcp_msl_ms = config.tcp.time_wait_ms / 2;
   millrace_tcp_max_rtx = config.tcp.max_retransmissions;
   // Fragments pin an mbuf each, however short they are; the longest datagram has 47 of 1400 bytes.
-  millrace_reass_max_pbufs = std::clamp(pool.size() / 8, 64u, 1024u);
+  millrace_reass_max_pbufs = std::clamp(pool.size() / 8 / config.stack.stacks, 64u, 1024u);
   Recovery::congestion_control = config.tcp.congestion_control;
   tcp_offers = {config.tcp.timestamps, config.tcp.window_scaling};
   demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
@@ -296,7 +297,12 @@ void Stack::free_request(Request& request) noexcept {
 }
 
 Socket* Stack::open(Transport transport, uint8_t family) {
+  const uint64_t most = config_.stack.max_process_sockets;
   if (n_sockets_ >= config_.stack.max_sockets) return nullptr;
+  if (siblings_.n_sockets.fetch_add(1, std::memory_order_relaxed) >= most && most != 0) {
+    siblings_.n_sockets.fetch_sub(1, std::memory_order_relaxed);
+    return nullptr;
+  }
   if (transport == Transport::kTcp) return new TcpSocket(*this, family);
   return new UdpSocket(*this, family);
 }

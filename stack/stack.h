@@ -124,7 +124,8 @@ class Stack {
 
   // ---- sockets; with the lock held ----
 
-  /// A new socket without a handle. @return null: max_sockets are open, or no memory (WSAENOBUFS)
+  /// A new socket without a handle. @return null: max_sockets or max_process_sockets are open, or no
+  /// memory (WSAENOBUFS)
   virtual Socket* open(Transport transport, uint8_t family);
   /// Gives a socket its handle; the table holds one reference from now on.
   virtual SOCKET insert(Socket& socket);

@@ -220,19 +220,46 @@ TEST_P(Siblings_Test, APortIsInUseOnAllStacks) {
   EXPECT_EQ(second.bind(at_stack(kStackPort)), WsaError::kOk);
 }
 
-TEST_P(Siblings_Test, FramesThatAStackHasNotTakenYetStayInItsRing) {
-  auto& there = *const_cast<Steering*>(&steering());
-  std::vector<MbufPtr> frames = exhaust_pool(0);
-  const size_t n_frames = frames.size();
-  size_t n_taken = 0;
-  for (MbufPtr& frame : frames) {
-    if (!there.hand_over(2, frame.get())) break;
-    (void)frame.release();
-    ++n_taken;
+TEST_P(Siblings_Test, SocketsOfAllStacksTogetherAreCapped) {
+  config.stack.max_process_sockets = 4;
+  stop();
+  start();
+  std::vector<std::unique_ptr<App>> apps;
+  for (uint32_t i = 0; i < 4; ++i) {
+    apps.push_back(std::make_unique<App>(*this, Transport::kUdp, family(), i % kStacks));
   }
-  EXPECT_EQ(n_taken, std::min<size_t>(n_frames, 4095));
+  for (uint32_t on = 0; on < kStacks; ++on) {
+    EXPECT_EQ(stack(on).open(Transport::kTcp, family()), nullptr) << "on Stack " << on;
+  }
+  apps.pop_back();
+  const App again(*this, Transport::kTcp, family(), 2);
+  EXPECT_EQ(stack(1).open(Transport::kUdp, family()), nullptr);
+}
+
+// One mbuf often enough fills the ring; then the next frame has no room, and its drop is counted.
+TEST_P(Siblings_Test, AFrameForAStackWhoseRingIsFullIsDroppedAndCounted) {
+  constexpr uint16_t kRingEntries = 4095;
+  const auto app = bound(2, Transport::kUdp);
+  auto& there = *const_cast<Steering*>(&steering());
+  MbufPtr filler = std::move(exhaust_pool(0).front());
+  rte_mbuf_refcnt_update(filler.get(), kRingEntries + 1);
+  stack(2).lock().lock();  // it does not take them meanwhile
+  for (int i = 0; i < kRingEntries; ++i) ASSERT_TRUE(there.hand_over(2, filler.get())) << i;
+  EXPECT_FALSE(there.hand_over(2, filler.get()));
+  rte_mbuf_refcnt_update(filler.get(), -1);  // what it did not take is ours
+  peer().send(udp_frame(family(), kPeerPort, kStackPort, bytes_of("no room")));
+  {
+    const Stack::Guard guard(stack(0));
+    (void)stack(0).spin();
+  }
+  EXPECT_EQ(all_counters().rx_handover_dropped, 1u);
   std::array<rte_mbuf*, 32> out;
-  while (const uint16_t n = there.take_over(2, out)) rte_pktmbuf_free_bulk(out.data(), n);
+  while (const uint16_t n = there.take_over(2, out)) {
+    for (uint16_t i = 0; i < n; ++i) rte_pktmbuf_free(out[i]);
+  }
+  stack(2).lock().unlock();
+  send_udp(bytes_of("room again"));
+  EXPECT_EQ(app->text(), "room again");
 }
 
 }  // namespace
