@@ -50,6 +50,12 @@ WsaError set_sharing(Socket& s, uint32_t value) {
   return WsaError::kOk;
 }
 
+WsaError set_conditional_accept(Socket& s, uint32_t value) {
+  if (s.is_listening()) return WsaError::kInval;  // decided before listen
+  s.options.conditional_accept = value != 0;
+  return WsaError::kOk;
+}
+
 constexpr uint32_t kMostSeconds = 0x7fffffff / 1000;
 constexpr uint32_t kMostProbes = 255;
 
@@ -99,6 +105,9 @@ constexpr Option kOptions[] = {
     {WS_SOL_SOCKET, SO_EXCLUSIVEADDRUSE, true,
      [](const Socket& s) -> uint32_t { return s.options.exclusive; },
      set_sharing<&SocketOptions::exclusive, &SocketOptions::reuse_address>},
+    {WS_SOL_SOCKET, SO_CONDITIONAL_ACCEPT, true,
+     [](const Socket& s) -> uint32_t { return s.options.conditional_accept; },
+     set_conditional_accept},
     bool_option<&SocketOptions::broadcast>(WS_SOL_SOCKET, WS_SO_BROADCAST),
     bool_option<&SocketOptions::oob_inline>(WS_SOL_SOCKET, WS_SO_OOBINLINE),
     bool_option<&SocketOptions::keep_alive>(WS_SOL_SOCKET, WS_SO_KEEPALIVE),
@@ -229,6 +238,8 @@ int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD 
         return call.fail(WsaError::kFault);
       }
       std::memcpy(&on, lpvInBuffer, sizeof on);
+      // Not while something is selected (winsock-rules 144).
+      if (on == 0 && call.socket().selection().mask != 0) return call.fail(WsaError::kInval);
       call.socket().options.is_nonblocking = on != 0;
       return 0;
     }

@@ -54,7 +54,7 @@ WsaError Socket::close() {
   stack_.loans.reclaim(loans);
   if (is_bound_) stack_.unclaim(*this);
   is_bound_ = false;
-  notify();
+  readiness_changed();
   return WsaError::kOk;
 }
 
@@ -71,10 +71,11 @@ void Socket::reset() noexcept {
   (void)close();
 }
 
-void Socket::settle() noexcept { notify(); }
+void Socket::settle() noexcept { readiness_changed(); }
 
-void Socket::notify() noexcept {
+void Socket::readiness_changed() noexcept {
   for (WaitLink* link = waiters_; link != nullptr; link = link->next) link->waiter->notify();
+  if (events_ != nullptr) record_events();
 }
 
 uint64_t Socket::deadline_after(uint32_t timeout_ms) const noexcept {

@@ -112,6 +112,7 @@ err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   }
   auto* const child = static_cast<TcpSocket*>(socket);
   child->options = self.options;
+  child->was_accepted_ = true;
   child->state_ = State::kConnected;
   child->local_ = {from_lwip(pcb->local_ip), pcb->local_port};
   child->peer_ = {from_lwip(pcb->remote_ip), pcb->remote_port};
@@ -121,11 +122,12 @@ err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   listening.early_urgent = {};
   listening.queue.push_back(child);
   ++self.stack_.counters.connections_accepted;
+  self.note_arrival(FD_ACCEPT);
   self.stack_.mark_dirty(self);
   return ERR_OK;
 }
 
-Socket* TcpSocket::accept(WsaError& error, bool may_wait) {
+Socket* TcpSocket::take_pending(WsaError& error, bool may_wait) {
   if (state_ != State::kListening) {
     error = WsaError::kInval;
     return nullptr;
@@ -140,8 +142,16 @@ Socket* TcpSocket::accept(WsaError& error, bool may_wait) {
   }
   TcpSocket* const child = queue.front();
   queue.pop_front();
+  child->options.is_nonblocking = options.is_nonblocking;  // it may have changed since
   error = WsaError::kOk;
   return child;
+}
+
+void TcpSocket::give_back(Socket& pending) noexcept {
+  if (state_ != State::kListening) return pending.reset();  // closed meanwhile
+  pending.ref();
+  listening_->queue.push_front(static_cast<TcpSocket*>(&pending));
+  readiness_changed();  // FD_ACCEPT was told, and is not again
 }
 
 WsaError TcpSocket::connect(const Endpoint& peer) {
@@ -190,6 +200,7 @@ WsaError TcpSocket::start_connect(const Endpoint& peer) {
   peer_ = peer;
   so_error_ = WsaError::kOk;
   state_ = State::kConnecting;
+  allow_events(FD_ALL_EVENTS);  // another attempt on the same socket
   return WsaError::kOk;
 }
 

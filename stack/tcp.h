@@ -23,7 +23,8 @@ class TcpSocket final : public Socket {
 
   WsaError bind(Endpoint endpoint) override;
   WsaError listen(int backlog) override;
-  Socket* accept(WsaError& error, bool may_wait) override;
+  Socket* take_pending(WsaError& error, bool may_wait) override;
+  void give_back(Socket& pending) noexcept override;
   WsaError listen_as_twin(const Endpoint& endpoint, int backlog) override;
   WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
@@ -54,6 +55,8 @@ class TcpSocket final : public Socket {
   Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept override;
   Outcome take_loans(LoanCursor& to, const FromAddress& from) noexcept override;
   bool is_shut_by_loans() const noexcept override;
+  uint32_t events_now() const noexcept override;
+  WsaError event_error(uint32_t event) const noexcept override;
   void release_pcb(bool graceful) noexcept override;
   bool linger(uint64_t deadline_ns) override;
 
@@ -105,6 +108,7 @@ class TcpSocket final : public Socket {
 
   State state_ = State::kOpen;
   bool peer_closed_ = false;
+  bool was_accepted_ = false;
   bool chose_local_ = false;  ///< address and port, for a connection without a bind
   bool is_filling_ = false;  ///< the first receive got bytes in this turn and is not full
   bool awaits_memory_ = false;

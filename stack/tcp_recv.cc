@@ -53,6 +53,7 @@ err_t TcpSocket::squeeze(pbuf* p) noexcept {
   }
   stack_.counters.bytes_copied += n;
   stack_.counters.bytes_merged += n;
+  note_arrival(FD_READ);
   return ERR_OK;
 }
 
@@ -76,6 +77,7 @@ void TcpSocket::deliver(pbuf* p) noexcept {
     discard(p);
   } else {
     inbox_.push(p);
+    note_arrival(FD_READ);
   }
 }
 

@@ -34,6 +34,7 @@ Outcome TcpSocket::send(const SendCall& call) {
   }
   if (call.tell.overlapped == nullptr && options.is_nonblocking) {
     if (sent == 0) (void)stack_.spin();  // who spins on a nonblocking socket turns the Stack by it
+    allow_events(FD_WRITE);
     return sent != 0 ? Outcome{WsaError::kOk, sent, 0} : Outcome{WsaError::kWouldBlock};
   }
   if (call.tell.overlapped != nullptr) {

@@ -65,14 +65,16 @@ WsaError UdpSocket::bind(Endpoint endpoint) {
   WsaError error = make_pcb();
   if (error != WsaError::kOk || !claim(endpoint, error)) return error;
   const ip_addr_t ip = to_lwip(endpoint.address);
-  return wsa_error(stack_.demux().bind(*pcb_, ip, endpoint.port));
+  error = wsa_error(stack_.demux().bind(*pcb_, ip, endpoint.port));
+  readiness_changed();
+  return error;
 }
 
 WsaError UdpSocket::bind_implicitly() {
   return is_bound_ ? WsaError::kOk : bind({IpAddress::any(family_), 0});
 }
 
-Socket* UdpSocket::accept(WsaError& error, bool) {
+Socket* UdpSocket::take_pending(WsaError& error, bool) {
   error = WsaError::kOpNotSupp;
   return nullptr;
 }
@@ -130,6 +132,7 @@ void UdpSocket::deliver(pbuf* p) noexcept {
     return;
   }
   inbox_.push(p, Inbox::kEnds);
+  note_arrival(FD_READ);
   while (!receives_.empty() && !inbox_.empty()) serve(*receives_.front());
 }
 
@@ -344,6 +347,7 @@ bool UdpSocket::on_icmp_error(const IcmpError& error) noexcept {
     finish(receives_, *receives_.front(), code);
   } else if (icmp_error_ == WsaError::kOk) {
     icmp_error_ = code;
+    note_arrival(FD_READ);
   }
   stack_.mark_dirty(*this);
   return true;
