@@ -40,6 +40,7 @@ WSPPROC_TABLE procedures() noexcept {
   add_accept_procedure(table);
   add_event_procedures(table);
   add_result_procedures(table);
+  add_ioctl_procedure(table);
   add_option_procedures(table);
   return table;
 }

@@ -47,6 +47,7 @@ struct NetworkEvents {
   uint32_t recorded = 0;  ///< for WSPEnumNetworkEvents
   uint32_t told = 0;      ///< recorded or posted, and not re-enabled since
   std::array<INT, FD_MAX_EVENTS> errors{};  ///< by bit, of what is recorded
+  RequestQueue changes;  ///< SIO_ADDRESS_LIST_CHANGE and its kin, overlapped
 
   /// What was recorded and nobody has fetched counts as not told: selecting anew loses nothing.
   void select(const EventSelection& wanted) noexcept {

@@ -20,6 +20,7 @@
 #include "stack/address.h"
 #include "stack/inbox.h"
 #include "stack/network_events.h"
+#include "stack/queries.h"
 #include "stack/request.h"
 #include "stack/stack.h"
 
@@ -39,6 +40,28 @@ struct SocketOptions {
   bool linger = false;
   bool oob_inline = false;
   bool conditional_accept = false;  ///< kept; WSPAccept's condition judges what is connected already
+  bool debug = false;               ///< kept, as the next two: Windows ignores them, too
+  bool dont_route = false;
+  bool use_loopback = false;
+  bool randomize_port = false;       ///< kept, as the next two: ports are always drawn at random,
+  bool port_scalability = false;     ///< and for a connection, when its peer is known
+  bool reuse_unicast_port = false;
+  bool loopback_fast_path = false;   ///< kept: the loopback inside the process has no slower one
+  bool receive_broadcast = true;
+  bool dont_fragment = false;
+  bool wants_pktinfo = false;  ///< WSARecvMsg's control data: IP_PKTINFO
+  bool wants_ttl = false;      ///< and IP_RECVTTL
+  bool timestamps = false;     ///< to be offered when it connects
+  uint8_t tos = 0;
+  uint8_t mtu_discover = 0;  ///< IP_PMTUDISC_*
+  std::optional<uint8_t> max_syn_retransmissions;  ///< SIO_TCP_INITIAL_RTO, as the next
+  uint16_t initial_rto_ms = 0;                     ///< 0: 1 s (RFC 6298 2.1)
+  uint32_t max_retransmission_s = 0;               ///< TCP_MAXRT; 0: as configured, UINT32_MAX: for ever
+  uint32_t protection_level = PROTECTION_LEVEL_DEFAULT;  ///< kept: there is no NAT traversal
+  uint32_t unicast_interface = 0;                        ///< index; 0: where the route leads
+
+  /// IP_PMTUDISC_DO and _PROBE say the same as IP_DONTFRAGMENT.
+  bool forbids_fragments() const noexcept { return dont_fragment || mtu_discover % 2 == 1; }
   uint16_t linger_s = 0;
   uint32_t receive_timeout_ms = 0;  ///< 0: none
   uint32_t send_timeout_ms = 0;     ///< 0: none
@@ -161,6 +184,19 @@ class Socket {
   /// Brings a changed option to the pcb.
   virtual void apply_options() noexcept = 0;
   WsaError last_error() const noexcept { return so_error_; }
+  void set_last_error(WsaError error) noexcept { so_error_ = error; }
+  /// @return nothing: it is not connected, or has no connections
+  virtual std::optional<uint64_t> connected_since_ns() const noexcept { return std::nullopt; }
+  virtual std::optional<uint32_t> path_mtu() const noexcept { return std::nullopt; }
+  virtual std::optional<TcpInfo> info() const noexcept { return std::nullopt; }
+  /// The longest message that can be sent. @return 0: no messages
+  virtual uint32_t max_message_bytes() const noexcept { return 0; }
+  /// SIO_FLUSH: overlapped sends of which nothing is on its way yet end with kOperationAborted.
+  virtual void flush_sends() noexcept {}
+  /// Posts the completion of an ioctl that is done.
+  virtual void complete_ioctl(const Overlapped& tell, WsaError error);
+  /// SIO_ADDRESS_LIST_CHANGE and its kin. Blocks.
+  virtual Outcome await_change(const Overlapped& tell);
   virtual uint64_t readable_bytes() const noexcept { return inbox_.bytes(); }
   /// SIOCATMARK: no urgent data waits, or none that other data precedes (winsock-rules 170).
   virtual bool is_at_mark() const noexcept { return true; }

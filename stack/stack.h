@@ -30,6 +30,7 @@
 #include "stack/loan.h"
 #include "stack/lock.h"
 #include "stack/network_events.h"
+#include "stack/queries.h"
 #include "stack/request.h"
 #include "stack/wait.h"
 
@@ -167,6 +168,10 @@ class Stack {
   /// Index of the interface, or of its link's, that has this address of ours. @return 0: none has
   virtual uint32_t interface_with(const IpAddress& address) const noexcept;
   virtual bool has_interface(uint32_t index) const noexcept;
+  /// All addresses of ours, the loopback's first.
+  virtual std::vector<LocalInterface> local_interfaces() const;
+  /// The address that packets to there come from. @return nothing: there is no route
+  virtual std::optional<IpAddress> source_toward(const IpAddress& destination) const noexcept;
 
   // ---- leases; with the lock held ----
 

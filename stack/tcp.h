@@ -37,6 +37,12 @@ class TcpSocket final : public Socket {
   void apply_options() noexcept override;
   uint64_t readable_bytes() const noexcept override;
   bool is_at_mark() const noexcept override;
+  std::optional<uint64_t> connected_since_ns() const noexcept override {
+    return state_ == State::kConnected ? std::optional(connected_at_ns_) : std::nullopt;
+  }
+  std::optional<uint32_t> path_mtu() const noexcept override;
+  std::optional<TcpInfo> info() const noexcept override;
+  void flush_sends() noexcept override;
   bool is_listening() const noexcept override { return state_ == State::kListening; }
   bool is_connected() const noexcept override { return state_ == State::kConnected; }
   std::optional<Endpoint> peer() const noexcept override;
@@ -118,6 +124,9 @@ class TcpSocket final : public Socket {
   uint32_t to_credit_ = 0;    ///< bytes taken in this turn, not yet given back to the window
   uint32_t held_back_ = 0;    ///< credit not given, because SO_RCVBUF is below the full window
   uint32_t in_flight_ = 0;    ///< bytes written and not acknowledged
+  uint64_t connected_at_ns_ = 0;
+  uint64_t sent_bytes_ = 0;      ///< as written to lwIP
+  uint64_t received_bytes_ = 0;  ///< as lwIP delivered them
   Inbox urgent_;                     ///< urgent bytes, a parcel each, for MSG_OOB
   std::vector<uint32_t> announced_;  ///< sequence numbers of urgent bytes to come, in order
   uint32_t next_number_ = 0;         ///< of the byte that lwIP delivers next, while some are announced

@@ -88,6 +88,7 @@ uint32_t TcpSocket::write(BufferCursor& from, uint32_t flags) noexcept {
     from.advance(n);
     total += n;
     in_flight_ += n;
+    sent_bytes_ += n;
   }
   if ((flags & WS_MSG_OOB) != 0 && total != 0 && from.at_end()) mark_urgent();
   return total;

@@ -21,6 +21,8 @@ class UdpSocket final : public Socket {
   Socket* take_pending(WsaError& error, bool may_wait) override;
   WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
+  std::optional<uint32_t> path_mtu() const noexcept override;
+  uint32_t max_message_bytes() const noexcept override;
   WsaError shutdown(int how) override;
   bool is_readable() const noexcept override { return can_take(0); }
   bool is_writable() const noexcept override { return true; }
