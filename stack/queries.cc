@@ -123,9 +123,12 @@ using millrace::TcpSocket;
 
 extern "C" {
 
+// For lwIP's tcp_slowtmr(), which would give up in the tick after the last SYN: one that a program
+// counted has its time to be answered. The tick in hand is not in rtime yet.
 unsigned int millrace_syn_max_rtx(const tcp_pcb* pcb) {
-  constexpr unsigned kUsual = 5;
+  constexpr unsigned kUsual = 5, kNotYet = UINT8_MAX + 1;
   const auto* const socket = static_cast<const TcpSocket*>(pcb->callback_arg);
-  return socket == nullptr ? kUsual : socket->options.max_syn_retransmissions.value_or(kUsual);
+  if (socket == nullptr || !socket->options.max_syn_retransmissions) return kUsual;
+  return pcb->rtime + 1 >= pcb->rto ? *socket->options.max_syn_retransmissions : kNotYet;
 }
 }
