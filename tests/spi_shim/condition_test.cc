@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// WSPAccept with a condition function (winsock-rules 187).
+// WSPAccept with a condition function (winsock-rules 187), and what a connection inherits.
 #define MILLRACE_USE_WS_PREFIX
 #include <thread>
 
@@ -162,6 +162,25 @@ TEST_P(Winsock_R187, ConditionalAcceptIsAnOptionOfSocketsThatDoNotListenYet) {
   EXPECT_EQ(ws().option(s, WS_SOL_SOCKET, SO_CONDITIONAL_ACCEPT), 1);
   EXPECT_EQ(ws().set_option(l, WS_SOL_SOCKET, SO_CONDITIONAL_ACCEPT, 1), SOCKET_ERROR);
   EXPECT_EQ(ws().error, WSAEINVAL);
+}
+
+using Winsock_R157 = NetworkEventsTest;
+
+TEST_F(Winsock_R157, AnAcceptedSocketInheritsMaskAndEvent) {
+  const auto [l, address] = ws().listener(WS_AF_INET);
+  ASSERT_EQ(select(l, FD_ACCEPT | FD_READ | FD_WRITE), 0);
+  const SOCKET client = ws().stream(WS_AF_INET);
+  ASSERT_EQ(ws().connect(client, address), 0);
+  ASSERT_TRUE(comes());
+  EXPECT_EQ(taken(l), FD_ACCEPT);
+  const SOCKET server = ws().accept(l);
+  ASSERT_NE(server, INVALID_SOCKET) << ws().error;
+  EXPECT_TRUE(is_signalled());
+  EXPECT_EQ(taken(server), FD_WRITE);
+  ASSERT_EQ(ws().send(client, "x"), 1);
+  EXPECT_TRUE(comes());
+  EXPECT_EQ(taken(l), 0);
+  EXPECT_EQ(taken(server), FD_READ);
 }
 
 }  // namespace

@@ -111,6 +111,20 @@ TEST_F(Winsock_R201, SelectKnowsBoth) {
   EXPECT_EQ(ws().table.lpWSPSelect(0, nullptr, &writes, nullptr, nullptr, &ws().error), 2);
 }
 
+using Winsock_R202 = NetworkEventsTest;
+
+TEST_F(Winsock_R202, AnotherDescriptorReplacesTheSelection) {
+  const auto [client, server] = ws().pair(WS_AF_INET);
+  const SOCKET twin = duplicate(server);
+  ASSERT_EQ(select(server, FD_READ), 0);
+  Event other;
+  ASSERT_EQ(select(twin, FD_READ, other.handle()), 0);
+  ASSERT_EQ(ws().send(client, "x"), 1);
+  EXPECT_TRUE(other.comes());
+  EXPECT_FALSE(is_signalled());
+  EXPECT_EQ(taken(server, other.handle()), FD_READ);
+}
+
 using Spi_Qos = SpiTest;
 
 TEST_F(Spi_Qos, NoTemplateHasAName) {

@@ -20,11 +20,8 @@ using Winsock_R153 = NetworkEventsTest;
 using Winsock_R154 = NetworkEventsTest;
 using Winsock_R155 = NetworkEventsTest;
 using Winsock_R156 = NetworkEventsTest;
-using Winsock_R157 = NetworkEventsTest;
 using Winsock_R159 = NetworkEventsTest;
-using Winsock_R84 = NetworkEventsTest;
 using Winsock_R85 = NetworkEventsTest;
-using Winsock_R202 = NetworkEventsTest;
 
 constexpr LONG kAll = FD_READ | FD_WRITE | FD_OOB | FD_ACCEPT | FD_CONNECT | FD_CLOSE;
 
@@ -315,23 +312,6 @@ TEST_F(Winsock_R156, SelectDoesNotTellAgain) {
   EXPECT_EQ(taken(server), 0);
 }
 
-TEST_F(Winsock_R157, AnAcceptedSocketInheritsMaskAndEvent) {
-  const auto [l, address] = ws().listener(WS_AF_INET);
-  ASSERT_EQ(select(l, FD_ACCEPT | FD_READ | FD_WRITE), 0);
-  const SOCKET client = ws().stream(WS_AF_INET);
-  ASSERT_EQ(ws().connect(client, address), 0);
-  ASSERT_TRUE(comes());
-  EXPECT_EQ(taken(l), FD_ACCEPT);
-  const SOCKET server = ws().accept(l);
-  ASSERT_NE(server, INVALID_SOCKET) << ws().error;
-  EXPECT_TRUE(is_signalled());
-  EXPECT_EQ(taken(server), FD_WRITE);
-  ASSERT_EQ(ws().send(client, "x"), 1);
-  EXPECT_TRUE(comes());
-  EXPECT_EQ(taken(l), 0);
-  EXPECT_EQ(taken(server), FD_READ);
-}
-
 TEST_F(Winsock_R159, WhatIsRefused) {
   WSANETWORKEVENTS events{};
   EXPECT_EQ(select(0x1234, FD_READ), SOCKET_ERROR);
@@ -402,18 +382,6 @@ TEST_F(Winsock_R146, UrgentDataHasAnEventOfItsOwn) {
   ASSERT_TRUE(comes());
   EXPECT_EQ(taken(server), FD_READ);
   EXPECT_EQ(ws().recv(server, 1), "?");
-}
-
-TEST_F(Winsock_R202, AnotherDescriptorReplacesTheSelection) {
-  const auto [client, server] = ws().pair(WS_AF_INET);
-  const SOCKET twin = duplicate(server);
-  ASSERT_EQ(select(server, FD_READ), 0);
-  Event other;
-  ASSERT_EQ(select(twin, FD_READ, other.handle()), 0);
-  ASSERT_EQ(ws().send(client, "x"), 1);
-  EXPECT_TRUE(other.comes());
-  EXPECT_FALSE(is_signalled());
-  EXPECT_EQ(taken(server, other.handle()), FD_READ);
 }
 
 }  // namespace
