@@ -80,6 +80,12 @@ const WSAPROTOCOL_INFOW* catalog_entry(DWORD catalog_entry_id) noexcept {
   return nullptr;
 }
 
+const WSAPROTOCOL_INFOW& catalog_entry_of(uint8_t family, bool is_tcp) noexcept {
+  return *catalog_find(family == 4 ? WS_AF_INET : WS_AF_INET6, 0,
+                       is_tcp ? WS_IPPROTO_TCP : WS_IPPROTO_UDP)
+              .entry;
+}
+
 CatalogMatch catalog_find(int af, int type, int protocol, const WSAPROTOCOL_INFOW* info) noexcept {
   if (info != nullptr) {
     af = chosen(af, info->iAddressFamily);

@@ -24,6 +24,9 @@ std::span<const WSAPROTOCOL_INFOW> catalog() noexcept;
 /// catalog_entry finds an entry by dwCatalogEntryId; null when there is none.
 const WSAPROTOCOL_INFOW* catalog_entry(DWORD catalog_entry_id) noexcept;
 
+/// The entry that a socket of this kind was made from.
+const WSAPROTOCOL_INFOW& catalog_entry_of(uint8_t family, bool is_tcp) noexcept;
+
 struct CatalogMatch {
   const WSAPROTOCOL_INFOW* entry;  // null exactly when error is not kOk
   WsaError error;

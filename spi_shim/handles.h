@@ -17,6 +17,9 @@ SOCKET inner_handle(SOCKET s) noexcept;
 /// @return INVALID_SOCKET and the upcall's error
 SOCKET publish(SOCKET inner, DWORD catalog_entry, INT& error) noexcept;
 
+/// The same; on failure the handle is taken away, and with the last one the socket is ended.
+SOCKET publish_or_close(SOCKET inner, DWORD catalog_entry, LPINT lpErrno) noexcept;
+
 /// The application's handle is closed.
 void retire(SOCKET s) noexcept;
 

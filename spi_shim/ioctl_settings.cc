@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "mstcpip.h"
+#include "mswsock.h"
 #include "spi_shim/probe.h"
 
 namespace millrace {
@@ -23,6 +24,31 @@ void set_keep_alive(Socket& socket, const tcp_keepalive& wanted) noexcept {
   if (wanted.keepalivetime != 0) options.keep_alive_time_ms = wanted.keepalivetime;
   if (wanted.keepaliveinterval != 0) options.keep_alive_interval_ms = wanted.keepaliveinterval;
   socket.apply_options();
+}
+
+// Of connections to come. A value that is left open keeps what the socket had, 0 is the stack's own.
+WsaError set_initial_rto(Socket& socket, const TCP_INITIAL_RTO_PARAMETERS& wanted) noexcept {
+  constexpr uint16_t kMostMs = 60'000;  // RFC 6298 2.4
+  constexpr uint8_t kMostRetransmissions = 12;
+  if (socket.is_connected() || socket.is_listening()) return WsaError::kInval;
+  SocketOptions& options = socket.options;
+  const uint8_t n = wanted.MaxSynRetransmissions;
+  const bool keeps_n = n == TCP_INITIAL_RTO_UNSPECIFIED_MAX_SYN_RETRANSMISSIONS;
+  const bool is_none = n == TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS;
+  const bool keeps_rtt = wanted.Rtt == TCP_INITIAL_RTO_UNSPECIFIED_RTT;
+  if (!keeps_n && !is_none && n > kMostRetransmissions) return WsaError::kInval;
+  if (!keeps_rtt && wanted.Rtt > kMostMs) return WsaError::kInval;
+  if (!keeps_rtt) options.initial_rto_ms = wanted.Rtt;
+  if (keeps_n) return WsaError::kOk;
+  options.max_syn_retransmissions.reset();
+  if (is_none) options.max_syn_retransmissions = uint8_t{0};
+  if (!is_none && n != 0) options.max_syn_retransmissions = n;
+  return WsaError::kOk;
+}
+
+// These ask for what older versions of Windows did with buffers; nothing here differs by version.
+bool is_behavior(WSA_COMPATIBILITY_BEHAVIOR_ID id) noexcept {
+  return id == WsaBehaviorReceiveBuffering || id == WsaBehaviorAutoTuning;
 }
 
 }  // namespace
@@ -54,6 +80,23 @@ WsaError set_by_ioctl(Socket& socket, uint32_t code, const void* in, uint32_t in
     if (!read(is_on, in, in_bytes)) return WsaError::kFault;
     socket.options.multicast_loop = is_on != FALSE;
     return WsaError::kOk;
+  }
+  if (code == SIO_TCP_INITIAL_RTO && is_tcp) {
+    TCP_INITIAL_RTO_PARAMETERS wanted;
+    if (!read(wanted, in, in_bytes)) return WsaError::kFault;
+    return set_initial_rto(socket, wanted);
+  }
+  if (code == SIO_LOOPBACK_FAST_PATH && is_tcp) {
+    BOOL is_on;
+    if (!read(is_on, in, in_bytes)) return WsaError::kFault;
+    if (socket.is_connected() || socket.is_listening()) return WsaError::kInval;
+    socket.options.loopback_fast_path = is_on != FALSE;
+    return WsaError::kOk;
+  }
+  if (code == SIO_SET_COMPATIBILITY_MODE) {
+    WSA_COMPATIBILITY_MODE mode;
+    if (!read(mode, in, in_bytes)) return WsaError::kFault;
+    return is_behavior(mode.BehaviorId) ? WsaError::kOk : WsaError::kInval;
   }
   return WsaError::kOpNotSupp;
 }

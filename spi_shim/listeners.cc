@@ -12,6 +12,7 @@ namespace {
 /// What accepting takes over from the application's socket.
 struct Original {
   SocketOptions options;
+  EventSelection selection;
   Endpoint endpoint;
   uint8_t family = 4;
   bool is_there = false;
@@ -23,7 +24,7 @@ Original look_at(SOCKET listener) noexcept {
   const Stack::Guard guard(*stack);
   const Socket* const socket = stack->find(listener);
   if (socket == nullptr || !socket->is_listening()) return {};
-  return {socket->options, socket->local(), socket->family(), true};
+  return {socket->options, socket->selection(), socket->local(), socket->family(), true};
 }
 
 SOCKET add_twin(Stack& stack, const Original& original, int backlog, WsaError& error) noexcept {
@@ -34,6 +35,7 @@ SOCKET add_twin(Stack& stack, const Original& original, int backlog, WsaError& e
     return INVALID_SOCKET;
   }
   twin->options = original.options;
+  if (original.selection.mask != 0) twin->select_events(original.selection);
   error = twin->listen_as_twin(original.endpoint, backlog);
   const SOCKET handle = error == WsaError::kOk ? stack.insert(*twin) : INVALID_SOCKET;
   if (handle == INVALID_SOCKET) twin->reset();
@@ -43,22 +45,17 @@ SOCKET add_twin(Stack& stack, const Original& original, int backlog, WsaError& e
 
 /// One attempt on one of them. @return with neither socket nor error: nothing waits there
 Accepted try_accept(SOCKET one, const Original& original) noexcept {
-  Accepted accepted;
   Stack* const stack = stack_of(one);
-  if (stack == nullptr) return accepted;
+  if (stack == nullptr) return {};
   const Stack::Guard guard(*stack);
   Socket* const listener = stack->find(one);
-  if (listener == nullptr) return accepted;
-  Socket* const socket = listener->accept(accepted.error, false);
-  if (socket == nullptr) {
-    if (accepted.error == WsaError::kWouldBlock) accepted.error = WsaError::kOk;
-    return accepted;
-  }
-  socket->options = original.options;
-  socket->apply_options();
-  accepted.peer = *socket->peer();
-  accepted.inner = stack->insert(*socket);
-  socket->unref();
+  if (listener == nullptr) return {};
+  Accepted accepted = take_from(*listener, one, false);
+  if (accepted.error == WsaError::kWouldBlock) accepted.error = WsaError::kOk;
+  if (accepted.inner == INVALID_SOCKET) return accepted;
+  Socket& socket = *stack->find(accepted.inner);
+  socket.options = original.options;
+  socket.apply_options();
   return accepted;
 }
 
@@ -94,6 +91,18 @@ WsaError wait_for_any(std::span<const SOCKET> all) noexcept {
 }
 
 }  // namespace
+
+Accepted take_from(Socket& listener, SOCKET handle, bool may_wait) noexcept {
+  Accepted accepted;
+  Socket* const socket = listener.take_pending(accepted.error, may_wait);
+  if (socket == nullptr) return accepted;
+  accepted.listener = handle;
+  accepted.local = socket->local();
+  accepted.peer = *socket->peer();
+  accepted.inner = listener.stack().insert(*socket);
+  socket->unref();
+  return accepted;
+}
 
 Stack* stack_of(SOCKET inner) noexcept {
   const auto stacks = running_stacks();
@@ -140,7 +149,7 @@ Accepted accept_from_any(SOCKET listener, const std::vector<SOCKET>& twins) noex
   std::vector<SOCKET> all = twins;
   all.push_back(listener);
   const Stack* const own = home_stack();
-  if (own == nullptr) return {INVALID_SOCKET, {}, WsaError::kIntr};
+  if (own == nullptr) return {INVALID_SOCKET, INVALID_SOCKET, {}, {}, WsaError::kIntr};
   const uint32_t home = own->index();
   std::stable_partition(all.begin(), all.end(),
                         [home](SOCKET s) { return Stack::index_in(s) == home; });

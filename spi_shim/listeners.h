@@ -19,11 +19,16 @@ void end_twins(const std::vector<SOCKET>& twins) noexcept;
 
 struct Accepted {
   SOCKET inner = INVALID_SOCKET;
-  Endpoint peer;
+  SOCKET listener = INVALID_SOCKET;  ///< the one that it came to
+  Endpoint local, peer;
   WsaError error = WsaError::kOk;
 };
 
-/// Blocks. Accepts what came to the listener or to one of its twins, the calling thread's own Stack
+/// Blocks if it may. Takes a connection of this very listener and gives it a handle; FD_ACCEPT stays as
+/// it is. With its lock.
+Accepted take_from(Socket& listener, SOCKET handle, bool may_wait) noexcept;
+
+/// Blocks. Takes what came to the listener or to one of its twins, the calling thread's own Stack
 /// first. Without any Stack's lock.
 Accepted accept_from_any(SOCKET listener, const std::vector<SOCKET>& twins) noexcept;
 

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The table, and the procedures that are not there yet: they answer WSAEOPNOTSUPP, all of them
-// here.
+// The table.
 #include "spi_shim/procedures.h"
 
-#include <tuple>
-#include <type_traits>
-
+#include "spi_shim/call.h"
+#include "spi_shim/duplicates.h"
 #include "spi_shim/multicast.h"
 #include "spi_shim/names.h"
 #include "spi_shim/probe.h"
@@ -14,27 +12,15 @@
 namespace millrace {
 namespace {
 
-/// A procedure of any prototype that ends in LPINT lpErrno, and fails.
-template <typename Procedure>
-struct NotThere;
-
-template <typename Result, typename... Arguments>
-struct NotThere<Result (*)(Arguments...)> {
-  static Result call(Arguments... arguments) noexcept {
-    tell(std::get<sizeof...(Arguments) - 1>(std::tuple(arguments...)),
-         !is_running() ? WSANOTINITIALISED : WSAEOPNOTSUPP);
-    if constexpr (std::is_same_v<Result, SOCKET>) return INVALID_SOCKET;
-    return static_cast<Result>(SOCKET_ERROR);
-  }
-};
-
-template <typename Procedure>
-void refuse(Procedure& entry) noexcept {
-  entry = NotThere<Procedure>::call;
-}
-
-BOOL WSPAPI no_qos(SOCKET, LPWSABUF, LPQOS, LPINT lpErrno) noexcept {
-  tell(lpErrno, !is_running() ? WSANOTINITIALISED : WSAEOPNOTSUPP);
+// There are no templates of quality of service, so no name is one's; Windows has none either since
+// RSVP is gone.
+BOOL WSPAPI wsp_get_qos_by_name(SOCKET s, LPWSABUF lpQOSName, LPQOS lpQOS,
+                                LPINT lpErrno) noexcept {
+  const Call call(s, lpErrno);
+  if (!call) return FALSE;
+  const bool is_there = can_read(lpQOSName) && can_read(lpQOSName->buf, lpQOSName->len) &&
+                        can_write(lpQOS);
+  (void)call.fail(is_there ? WsaError::kInval : WsaError::kFault);
   return FALSE;
 }
 
@@ -42,11 +28,8 @@ BOOL WSPAPI no_qos(SOCKET, LPWSABUF, LPQOS, LPINT lpErrno) noexcept {
 
 WSPPROC_TABLE procedures() noexcept {
   WSPPROC_TABLE table{};
-  refuse(table.lpWSPAsyncSelect);
-  refuse(table.lpWSPDuplicateSocket);
-  refuse(table.lpWSPEnumNetworkEvents);
-  refuse(table.lpWSPEventSelect);
-  table.lpWSPGetQOSByName = no_qos;
+  table.lpWSPDuplicateSocket = wsp_duplicate_socket;
+  table.lpWSPGetQOSByName = wsp_get_qos_by_name;
   table.lpWSPCleanup = wsp_cleanup;
   table.lpWSPJoinLeaf = wsp_join_leaf;
   table.lpWSPAddressToString = wsp_address_to_string;
@@ -54,7 +37,10 @@ WSPPROC_TABLE procedures() noexcept {
   add_blocking_procedures(table);
   add_socket_procedures(table);
   add_transfer_procedures(table);
+  add_accept_procedure(table);
+  add_event_procedures(table);
   add_result_procedures(table);
+  add_ioctl_procedure(table);
   add_option_procedures(table);
   return table;
 }

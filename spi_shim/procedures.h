@@ -14,7 +14,10 @@ WSPPROC_TABLE procedures() noexcept;
 void add_blocking_procedures(WSPPROC_TABLE& table) noexcept;  // blocking.cc
 void add_socket_procedures(WSPPROC_TABLE& table) noexcept;    // sockets.cc
 void add_transfer_procedures(WSPPROC_TABLE& table) noexcept;  // transfer.cc
+void add_accept_procedure(WSPPROC_TABLE& table) noexcept;     // accept.cc
+void add_event_procedures(WSPPROC_TABLE& table) noexcept;     // event_select.cc
 void add_result_procedures(WSPPROC_TABLE& table) noexcept;    // results.cc
+void add_ioctl_procedure(WSPPROC_TABLE& table) noexcept;      // ioctls.cc
 void add_option_procedures(WSPPROC_TABLE& table) noexcept;    // options.cc
 
 }  // namespace millrace

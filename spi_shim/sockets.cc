@@ -7,6 +7,7 @@
 
 #include "spi_shim/call.h"
 #include "spi_shim/catalog.h"
+#include "spi_shim/duplicates.h"
 #include "spi_shim/listeners.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
@@ -50,32 +51,14 @@ SOCKET fail(INT error, LPINT lpErrno) noexcept {
   return INVALID_SOCKET;
 }
 
-DWORD catalog_entry_of(const Socket& socket) noexcept {
-  const bool is_tcp = socket.transport() == Transport::kTcp;
-  return catalog_find(socket.family() == 4 ? WS_AF_INET : WS_AF_INET6, 0,
-                      is_tcp ? WS_IPPROTO_TCP : WS_IPPROTO_UDP)
-      .entry->dwCatalogEntryId;
-}
-
-// Gives the socket to the application; on failure nothing of it is left.
-SOCKET publish_or_close(SOCKET inner, DWORD catalog_entry, LPINT lpErrno) noexcept {
-  INT error = 0;
-  const SOCKET s = publish(inner, catalog_entry, error);
-  if (s != INVALID_SOCKET) return s;
-  Stack* const stack_there = stack_of(inner);
-  if (stack_there == nullptr) return fail(error, lpErrno);  // the provider has ended
-  Stack& stack = *stack_there;
-  const Stack::Guard guard(stack);
-  if (Socket* const socket = stack.find(inner); socket != nullptr) socket->reset();
-  stack.erase(inner);
-  return fail(error, lpErrno);
-}
-
 SOCKET WSPAPI wsp_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpProtocolInfo, GROUP,
                          DWORD dwFlags, LPINT lpErrno) noexcept {
   const Inside inside;
   if (stacks_for_call(lpErrno).empty()) return INVALID_SOCKET;
   if (lpProtocolInfo != nullptr && !can_read(lpProtocolInfo)) return fail(WSAEFAULT, lpErrno);
+  if (lpProtocolInfo != nullptr && is_duplicate(*lpProtocolInfo)) {
+    return open_duplicate(*lpProtocolInfo, lpErrno);
+  }
   const auto [entry, error] = catalog_find(af, type, protocol, lpProtocolInfo);
   if (entry == nullptr) return fail(static_cast<INT>(error), lpErrno);
   const auto transport = entry->iProtocol == WS_IPPROTO_TCP ? Transport::kTcp : Transport::kUdp;
@@ -119,46 +102,6 @@ int WSPAPI wsp_listen(SOCKET s, int backlog, LPINT lpErrno) noexcept {
   return SOCKET_ERROR;
 }
 
-
-/// Blocks.
-Accepted accept_here(Socket& listener) noexcept {
-  Accepted accepted;
-  Socket* const socket = listener.accept(accepted.error);
-  if (socket == nullptr) return accepted;
-  accepted.peer = *socket->peer();
-  accepted.inner = listener.stack().insert(*socket);
-  socket->unref();
-  return accepted;
-}
-
-SOCKET WSPAPI wsp_accept(SOCKET s, WS_sockaddr* addr, LPINT addrlen, LPCONDITIONPROC lpfnCondition,
-                         DWORD_PTR, LPINT lpErrno) noexcept {
-  if (lpfnCondition != nullptr) return fail(WSAEOPNOTSUPP, lpErrno);  // not there yet
-  const Inside inside;
-  Accepted accepted;
-  std::vector<SOCKET> twins;
-  DWORD catalog_entry;
-  {
-    const Call call(s, lpErrno);
-    if (!call) return INVALID_SOCKET;
-    if (addr != nullptr && addrlen != nullptr) {
-      const INT needed =
-          call.socket().family() == 4 ? sizeof(WS_sockaddr_in) : sizeof(WS_sockaddr_in6);
-      if (!can_write(addrlen) || *addrlen < needed ||
-          !can_write(addr, static_cast<size_t>(needed))) {
-        return fail(WSAEFAULT, lpErrno);
-      }
-    }
-    catalog_entry = catalog_entry_of(call.socket());
-    twins = call.socket().twins;
-    accepted.inner = call.inner();
-    if (twins.empty()) accepted = accept_here(call.socket());
-  }
-  if (!twins.empty()) accepted = accept_from_any(accepted.inner, twins);
-  if (accepted.error != WsaError::kOk) return fail(static_cast<INT>(accepted.error), lpErrno);
-  if (addr != nullptr && addrlen != nullptr) store_endpoint(accepted.peer, addr, addrlen);
-  return publish_or_close(accepted.inner, catalog_entry, lpErrno);
-}
 
 bool names_nobody(const WS_sockaddr* name, int length) noexcept {
   ADDRESS_FAMILY family;
@@ -215,13 +158,15 @@ int WSPAPI wsp_close_socket(SOCKET s, LPINT lpErrno) noexcept {
   if (running_stacks().size() > 1) {
     const Call call(s, lpErrno);
     if (!call) return SOCKET_ERROR;
-    twins.swap(call.socket().twins);
+    if (call.socket().n_handles() == 1) twins.swap(call.socket().twins);
   }
   end_twins(twins);
   {
     const Call call(s, lpErrno);
     if (!call) return SOCKET_ERROR;
-    const WsaError error = call.socket().close();
+    // The socket lives as long as a descriptor of it (winsock-rules 201).
+    const bool is_last = call.socket().n_handles() == 1;
+    const WsaError error = is_last ? call.socket().close() : WsaError::kOk;
     if (error != WsaError::kOk) return call.fail(error);
     call.socket().stack().erase(call.inner());
   }
@@ -260,7 +205,6 @@ void add_socket_procedures(WSPPROC_TABLE& table) noexcept {
   table.lpWSPSocket = wsp_socket;
   table.lpWSPBind = wsp_bind;
   table.lpWSPListen = wsp_listen;
-  table.lpWSPAccept = wsp_accept;
   table.lpWSPConnect = wsp_connect;
   table.lpWSPShutdown = wsp_shutdown;
   table.lpWSPRecvDisconnect = wsp_recv_disconnect;

@@ -47,8 +47,14 @@ void signal_event(HANDLE event) {
   upcalls().lpWPUSetEvent(event, &ignored);
 }
 
+void post_message(HWND window, UINT message, SOCKET s, LPARAM detail) {
+  const auto post = upcalls().lpWPUPostMessage;
+  if (post != nullptr) post(window, message, s, detail);
+}
+
 Application application() {
   Application mine;
+  mine.post_message = post_message;
   mine.signal_event = signal_event;
   mine.queue_routine = queue_routine;
   mine.thread = this_thread;

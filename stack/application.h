@@ -19,6 +19,9 @@ struct BlockingHook {
 
 struct Application {
   void (*signal_event)(HANDLE event) = [](HANDLE) {};
+  /// WSPAsyncSelect's message. @param detail  the event, and its error in the upper half
+  void (*post_message)(HWND window, UINT message, SOCKET s, LPARAM detail) = [](HWND, UINT, SOCKET,
+                                                                               LPARAM) {};
   /// Queues the completion's routine to the thread that started the operation (contract: B19).
   void (*queue_routine)(const Completion& completion) = [](const Completion&) {};
   /// Names the calling thread; 0: nobody in particular.

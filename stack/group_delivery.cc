@@ -58,6 +58,7 @@ bool has_right_checksum(pbuf* p, const udp_hdr& header, const netif& in) noexcep
 
 /// A broadcast is for who is bound to the wildcard or to an address in that subnet.
 bool hears_broadcast(const UdpSocket& socket, const ip4_addr_t& to) noexcept {
+  if (!socket.options.receive_broadcast) return false;
   const IpAddress& local = socket.local().address;
   if (is_any(local) || to.addr == IPADDR_BROADCAST) return true;
   const ip4_addr_t own = to_ip4(local);

@@ -292,9 +292,11 @@ err_t Netif::on_output(netif* n, pbuf* p) {
   const Interface& interface = interface_of(*n);
   Netif& self = *interface.owner;
   if (!self.is_loop_) self.note_question(*p);
-  if (!self.is_loop_ && engine.path_mtus != nullptr) {
+  const bool is_whole = (p->flags & kForbidsFragments) != 0;
+  if (!self.is_loop_ && (engine.path_mtus != nullptr || is_whole)) {
     const bool has_checksum = (self.gen_flags_ & NETIF_CHECKSUM_GEN_IP) != 0;
-    forbid_fragments(static_cast<uint8_t*>(p->payload), has_checksum);
+    const uint8_t protocol = is_whole ? IP_PROTO_UDP : IP_PROTO_TCP;
+    forbid_fragments(static_cast<uint8_t*>(p->payload), protocol, has_checksum);
   }
   rte_mbuf* const m = self.frame_of(p);
   if (m == nullptr) return ERR_MEM;

@@ -41,6 +41,8 @@ class Netif {
   static bool hand_over_late(pbuf* p, netif* in, bool is_tcp) noexcept;
   /// pbuf::flags of such a packet; lwIP leaves the bit alone.
   static constexpr uint8_t kHadNoPorts = 0x80;
+  /// pbuf::flags of a datagram that routers are not to cut (IP_DONTFRAGMENT); lwIP leaves it alone.
+  static constexpr uint8_t kForbidsFragments = 0x40;
 
   /// Gives everything lwIP queued to the port.
   void flush() noexcept {

@@ -59,10 +59,10 @@ bool on_packet_too_big(const IcmpError& error) noexcept {
 }
 
 // The header is ours, just made, and says nothing of fragments. RFC 1624 for the checksum.
-void forbid_fragments(uint8_t* frame, bool has_checksum) noexcept {
+void forbid_fragments(uint8_t* frame, uint8_t protocol, bool has_checksum) noexcept {
   uint8_t* const header = frame + SIZEOF_ETH_HDR;
-  const bool is_tcp4 = frame[12] == 0x08 && frame[13] == 0x00 && header[9] == IP_PROTO_TCP;
-  if (!is_tcp4 || (header[6] | header[7]) != 0) return;
+  const bool is_ours = frame[12] == 0x08 && frame[13] == 0x00 && header[9] == protocol;
+  if (!is_ours || (header[6] | header[7]) != 0) return;
   header[6] = IP_DF >> 8;
   if (!has_checksum) return;
   uint32_t sum = (~(uint32_t{header[10]} << 8 | header[11]) & 0xffff) + IP_DF;

@@ -49,8 +49,8 @@ class PathMtus {
 /// "Fragmentation needed" or "packet too big" about a TCP segment. @return false: no connection's
 bool on_packet_too_big(const IcmpError& error) noexcept;
 
-/// Routers are to tell, not to cut: sets IPv4's "don't fragment" in a frame with a TCP segment.
+/// Routers are to tell, not to cut: sets IPv4's "don't fragment" in a frame of this protocol.
 /// @param has_checksum  the header's is there and has to stay right
-void forbid_fragments(uint8_t* frame, bool has_checksum) noexcept;
+void forbid_fragments(uint8_t* frame, uint8_t protocol, bool has_checksum) noexcept;
 
 }  // namespace millrace

@@ -81,6 +81,13 @@ class Recovery {
   Recovery& operator=(const Recovery&) = delete;
 
   const Congestion& congestion() const noexcept { return congestion_; }
+  const RoundTrip& round_trip() const noexcept { return round_trip_; }
+  struct Tally {
+    uint32_t resent_bytes = 0;
+    uint32_t resent_fast = 0;  ///< segments, not for a timeout
+    uint32_t timeouts = 0;
+  };
+  const Tally& tally() const noexcept { return tally_; }
   /// @return null: it has never sent data
   static Recovery* of(const tcp_pcb& pcb) noexcept {
     void* const data = pcb.ext_args[kExtArg].data;
@@ -154,6 +161,7 @@ class Recovery {
   bool is_tail_due(uint64_t now_ns) const noexcept;
   void probe_tail(uint64_t now_ns) noexcept;
   void time_out(uint64_t now_ns) noexcept;
+  bool is_given_up(uint64_t now_ns) const noexcept;
   bool hand_to_persist_timer() noexcept;
   void link() noexcept;
   void unlink() noexcept;
@@ -201,9 +209,11 @@ class Recovery {
   uint32_t most_in_flight_end_ = 0;
   Newest newest_;
   RoundTrip round_trip_;
+  Tally tally_;
   Congestion congestion_;
   std::unique_ptr<Scoreboard> board_;
   uint64_t timeout_at_ns_ = 0;   ///< of the oldest segment, or of an idle window
+  uint64_t stalled_since_ns_ = 0;  ///< of the timeouts in a row, when what they are about was sent
   uint64_t quiet_since_ns_ = 0;  ///< neither new data nor an acknowledgement of some
   uint64_t lost_at_ns_ = 0;      ///< when a hole will be too old; 0: off
   Ends ends_;

@@ -6,6 +6,7 @@
 #include "lwip/prot/tcp.h"
 #include "stack/lwip/port.h"
 #include "stack/recovery.h"
+#include "stack/tcp.h"
 #include "stack/tcp_options.h"
 
 namespace millrace {
@@ -110,6 +111,8 @@ bool Recovery::resend(tcp_seg& segment) noexcept {
   if (had_failed) tcp_set_flags(&pcb_, TF_NAGLEMEMERR);
   if (!is_sent) return false;
   ++engine.counters->tcp_resent;
+  tally_.resent_bytes += segment.len;
+  if (state_ != State::kTimeout) ++tally_.resent_fast;
   if (state_ != State::kOpen && n_to_disprove_++ == 0) {
     first_resent_stamp_ = timestamp_at(sent_of(segment).at_ns);
   }
@@ -239,13 +242,25 @@ bool Recovery::hand_to_persist_timer() noexcept {
   return true;
 }
 
+// TCP_MAXRT counts seconds, looked at in each timeout; the configuration counts timeouts.
+bool Recovery::is_given_up(uint64_t now_ns) const noexcept {
+  const auto* const socket = static_cast<const TcpSocket*>(pcb_.callback_arg);
+  const uint32_t most_s = socket == nullptr ? 0 : socket->options.max_retransmission_s;
+  if (most_s == 0) return n_timeouts_ >= millrace_tcp_max_rtx;
+  if (most_s == UINT32_MAX || n_timeouts_ == 0) return false;
+  return now_ns - stalled_since_ns_ >= uint64_t{most_s} * 1000 * kMs;
+}
+
 void Recovery::time_out(uint64_t now_ns) noexcept {
-  if (n_timeouts_ >= millrace_tcp_max_rtx) {
+  if (is_given_up(now_ns)) {
     pcb_.nrtx = UINT8_MAX;  // tcp_slowtmr() ends the connection
     unlink();
     return;
   }
-  const bool is_first = n_timeouts_++ == 0;
+  const bool is_first = n_timeouts_ == 0;
+  if (is_first) stalled_since_ns_ = now_ns - backed_off_rto_ns();
+  if (n_timeouts_ < UINT8_MAX) ++n_timeouts_;
+  ++tally_.timeouts;
   ++engine.counters->tcp_timeouts;
   lost_at_ns_ = 0;
   is_probing_ = false;

@@ -15,6 +15,7 @@
 namespace millrace {
 
 Outcome Socket::receive(const ReceiveCall& call) {
+  const Receiving again(*this);
   if (const WsaError refusal = receive_refusal(call); refusal != WsaError::kOk) return {refusal};
   if (call.loans != nullptr) {
     if (const WsaError refusal = loan_refusal(call); refusal != WsaError::kOk) return {refusal};

@@ -13,6 +13,7 @@ Socket::Socket(Stack& stack, Transport transport, uint8_t family)
     : stack_(stack), transport_(transport), family_(family), local_{IpAddress::any(family), 0} {
   const Config& config = stack.config();
   options.no_delay = config.tcp.nodelay;
+  options.timestamps = config.tcp.timestamps;
   options.keep_alive_time_ms = config.tcp.keepalive_time_ms;
   options.keep_alive_interval_ms = config.tcp.keepalive_interval_ms;
   options.receive_buffer_bytes = transport == Transport::kTcp ? config.tcp.receive_window_bytes
@@ -54,11 +55,12 @@ WsaError Socket::close() {
   finish_all(receives_, WsaError::kOperationAborted);
   finish_all(urgent_receives_, WsaError::kOperationAborted);
   finish_all(sends_, WsaError::kOperationAborted);
+  if (events_ != nullptr) finish_all(events_->changes, WsaError::kOperationAborted);
   inbox_.clear();
   stack_.loans.reclaim(loans);
   if (is_bound_) stack_.unclaim(*this);
   is_bound_ = false;
-  notify();
+  readiness_changed();
   return WsaError::kOk;
 }
 
@@ -75,10 +77,11 @@ void Socket::reset() noexcept {
   (void)close();
 }
 
-void Socket::settle() noexcept { notify(); }
+void Socket::settle() noexcept { readiness_changed(); }
 
-void Socket::notify() noexcept {
+void Socket::readiness_changed() noexcept {
   for (WaitLink* link = waiters_; link != nullptr; link = link->next) link->waiter->notify();
+  if (events_ != nullptr) record_events();
 }
 
 uint64_t Socket::deadline_after(uint32_t timeout_ms) const noexcept {
@@ -145,8 +148,9 @@ void Socket::complete_now(const Overlapped& tell, const Outcome& outcome) {
 }
 
 void Socket::cancel_requests_of(uint32_t thread) noexcept {
-  for (RequestQueue* queue : {&receives_, &urgent_receives_, &sends_}) {
-    for (Request* request = queue->front(); request != nullptr;) {
+  RequestQueue* const changes = events_ == nullptr ? nullptr : &events_->changes;
+  for (RequestQueue* queue : {&receives_, &urgent_receives_, &sends_, changes}) {
+    for (Request* request = queue == nullptr ? nullptr : queue->front(); request != nullptr;) {
       Request* const next = request->next;
       if (request->waiter == nullptr && request->tell.owner == thread) {
         request->tell.routine = nullptr;  // it has nowhere to run (winsock-rules 142)

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -18,6 +19,8 @@
 #include "millrace/winsock_codes.h"
 #include "stack/address.h"
 #include "stack/inbox.h"
+#include "stack/network_events.h"
+#include "stack/queries.h"
 #include "stack/request.h"
 #include "stack/stack.h"
 
@@ -36,6 +39,29 @@ struct SocketOptions {
   bool no_delay = false;
   bool linger = false;
   bool oob_inline = false;
+  bool conditional_accept = false;  ///< kept; WSPAccept's condition judges what is connected already
+  bool debug = false;               ///< kept, as the next two: Windows ignores them, too
+  bool dont_route = false;
+  bool use_loopback = false;
+  bool randomize_port = false;       ///< kept, as the next two: ports are always drawn at random,
+  bool port_scalability = false;     ///< and for a connection, when its peer is known
+  bool reuse_unicast_port = false;
+  bool loopback_fast_path = false;   ///< kept: the loopback inside the process has no slower one
+  bool receive_broadcast = true;
+  bool dont_fragment = false;
+  bool wants_pktinfo = false;  ///< WSARecvMsg's control data: IP_PKTINFO
+  bool wants_ttl = false;      ///< and IP_RECVTTL
+  bool timestamps = false;     ///< to be offered when it connects
+  uint8_t tos = 0;
+  uint8_t mtu_discover = 0;  ///< IP_PMTUDISC_*
+  std::optional<uint8_t> max_syn_retransmissions;  ///< SIO_TCP_INITIAL_RTO, as the next
+  uint16_t initial_rto_ms = 0;                     ///< 0: 1 s (RFC 6298 2.1)
+  uint32_t max_retransmission_s = 0;               ///< TCP_MAXRT; 0: as configured, UINT32_MAX: for ever
+  uint32_t protection_level = PROTECTION_LEVEL_DEFAULT;  ///< kept: there is no NAT traversal
+  uint32_t unicast_interface = 0;                        ///< index; 0: where the route leads
+
+  /// IP_PMTUDISC_DO and _PROBE say the same as IP_DONTFRAGMENT.
+  bool forbids_fragments() const noexcept { return dont_fragment || mtu_discover % 2 == 1; }
   uint16_t linger_s = 0;
   uint32_t receive_timeout_ms = 0;  ///< 0: none
   uint32_t send_timeout_ms = 0;     ///< 0: none
@@ -90,7 +116,15 @@ class Socket {
   virtual WsaError listen(int backlog) = 0;
   /// Blocks if it may. @return a connected socket with one reference for the caller, or null and the
   /// error
-  virtual Socket* accept(WsaError& error, bool may_wait = true) = 0;
+  Socket* accept(WsaError& error, bool may_wait = true) {
+    Socket* const socket = take_pending(error, may_wait);
+    allow_events(FD_ACCEPT);
+    return socket;
+  }
+  /// The same for a condition function's verdict: FD_ACCEPT stays as it is.
+  virtual Socket* take_pending(WsaError& error, bool may_wait) = 0;
+  /// CF_DEFER: the connection is the first of those that wait again. @owner takes a reference
+  virtual void give_back(Socket& /*pending*/) noexcept {}
   /// Listens beside a sibling's listener, whose claim on the endpoint counts for this one, too.
   virtual WsaError listen_as_twin(const Endpoint& /*endpoint*/, int /*backlog*/) {
     return WsaError::kOpNotSupp;
@@ -129,12 +163,40 @@ class Socket {
     }
   }
 
+  // ---- what WSPEventSelect and WSPAsyncSelect ask ----
+
+  /// In place of what was selected before. The socket becomes nonblocking, whatever is selected.
+  virtual void select_events(const EventSelection& wanted);
+  EventSelection selection() const noexcept {
+    return events_ == nullptr ? EventSelection{} : events_->selection;
+  }
+  /// Takes what is recorded, with the error of each. Blocks until no signal of this Stack is on its
+  /// way, so that resetting the event afterwards undoes none that comes late.
+  virtual uint32_t take_events(std::array<INT, FD_MAX_EVENTS>& errors) noexcept;
+  /// Signals the event if something is recorded: after it was reset.
+  virtual void repeat_signal() noexcept;
+  /// These may be told again, and are if they are true.
+  virtual void allow_events(uint32_t events) noexcept;
+
   // ---- what options ask ----
 
   SocketOptions options;
   /// Brings a changed option to the pcb.
   virtual void apply_options() noexcept = 0;
   WsaError last_error() const noexcept { return so_error_; }
+  void set_last_error(WsaError error) noexcept { so_error_ = error; }
+  /// @return nothing: it is not connected, or has no connections
+  virtual std::optional<uint64_t> connected_since_ns() const noexcept { return std::nullopt; }
+  virtual std::optional<uint32_t> path_mtu() const noexcept { return std::nullopt; }
+  virtual std::optional<TcpInfo> info() const noexcept { return std::nullopt; }
+  /// The longest message that can be sent. @return 0: no messages
+  virtual uint32_t max_message_bytes() const noexcept { return 0; }
+  /// SIO_FLUSH: overlapped sends of which nothing is on its way yet end with kOperationAborted.
+  virtual void flush_sends() noexcept {}
+  /// Posts the completion of an ioctl that is done.
+  virtual void complete_ioctl(const Overlapped& tell, WsaError error);
+  /// SIO_ADDRESS_LIST_CHANGE and its kin. Blocks.
+  virtual Outcome await_change(const Overlapped& tell);
   virtual uint64_t readable_bytes() const noexcept { return inbox_.bytes(); }
   /// SIOCATMARK: no urgent data waits, or none that other data precedes (winsock-rules 170).
   virtual bool is_at_mark() const noexcept { return true; }
@@ -151,6 +213,8 @@ class Socket {
   const Endpoint& local() const noexcept { return local_; }
   virtual std::optional<Endpoint> peer() const noexcept = 0;
   Stack& stack() const noexcept { return stack_; }
+  /// Descriptors of this socket; WSPDuplicateSocket makes more than one.
+  uint32_t n_handles() const noexcept { return n_handles_; }
 
   // ---- loans ----
 
@@ -229,7 +293,17 @@ class Socket {
   void finish_all(RequestQueue& queue, WsaError error) noexcept;
   /// An operation that was done at once completes as well; one that failed does not (C2, C4).
   void complete_now(const Overlapped& tell, const Outcome& outcome);
-  void notify() noexcept;
+  /// The one place that tells: wakes who waits in a call or in select, records network events.
+  void readiness_changed() noexcept;
+  /// FD_READ and its kin, as they are true now, whatever is selected.
+  virtual uint32_t events_now() const noexcept = 0;
+  /// What goes with FD_CONNECT or FD_CLOSE.
+  virtual WsaError event_error(uint32_t /*event*/) const noexcept { return WsaError::kOk; }
+  void note_arrival(uint32_t events) noexcept {
+    if (events_ != nullptr) events_->note_arrival(events);
+  }
+  /// The end of a receive, however it ends, allows FD_READ and FD_OOB (winsock-rules 146).
+  class Receiving;
 
   Stack& stack_;
   const Transport transport_;
@@ -250,10 +324,26 @@ class Socket {
   WsaError loan_refusal(const ReceiveCall& call) noexcept;
   Outcome answer(const ReceiveCall& call, BufferCursor& to) noexcept;
   Outcome peek_blocking(RequestQueue& line, const ReceiveCall& call);
+  void record_events() noexcept;
 
   uint32_t n_refs_ = 1;
+  uint32_t n_handles_ = 0;
   bool is_dirty_ = false;
   WaitLink* waiters_ = nullptr;
+  std::unique_ptr<NetworkEvents> events_;  ///< null: nothing was ever selected
+};
+
+class Socket::Receiving {
+ public:
+  explicit Receiving(Socket& socket) noexcept : socket_(socket) {}
+  ~Receiving() {
+    if (socket_.events_ != nullptr) socket_.allow_events(FD_READ | FD_OOB);
+  }
+  Receiving(const Receiving&) = delete;
+  Receiving& operator=(const Receiving&) = delete;
+
+ private:
+  Socket& socket_;
 };
 
 template <typename Ready>

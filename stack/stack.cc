@@ -140,6 +140,7 @@ void Stack::end_calls() noexcept {
   while (n_guards_ != 0) lock_.give_way();
   for (const Completion& completion : posted_) completion.show(application);
   posted_.clear();
+  signals_.clear();
   lock_.unlock();
 }
 
@@ -316,6 +317,7 @@ SOCKET Stack::insert(Socket& socket) {
   free_slots_.pop_back();
   slots_[index].socket = &socket;
   socket.ref();
+  ++socket.n_handles_;
   return handle_of(index);
 }
 
@@ -329,7 +331,10 @@ std::vector<LoanHolder> Stack::loan_holders() const {
   for (size_t i = 0; i < slots_.size(); ++i) {
     if (slots_[i].socket == nullptr) continue;
     const LoanAccount& account = slots_[i].socket->loans;
-    if (account.n_mbufs == 0) continue;
+    const auto is_listed = [&](const LoanHolder& holder) {  // by another descriptor
+      return find(holder.socket) == slots_[i].socket;
+    };
+    if (account.n_mbufs == 0 || std::any_of(holders.begin(), holders.end(), is_listed)) continue;
     const uint64_t age_ns = now_ns() - oldest_since_ns(account);
     holders.push_back({handle_of(i), account.n_mbufs, account.bytes, age_ns / 1'000'000});
   }
@@ -356,6 +361,7 @@ void Stack::erase(SOCKET handle) noexcept {
   slots_[index].socket = nullptr;
   ++slots_[index].generation;
   free_slots_.push_back(index);
+  --socket->n_handles_;
   socket->unref();
 }
 

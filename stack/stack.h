@@ -29,6 +29,8 @@
 #include "stack/counters.h"
 #include "stack/loan.h"
 #include "stack/lock.h"
+#include "stack/network_events.h"
+#include "stack/queries.h"
 #include "stack/request.h"
 #include "stack/wait.h"
 
@@ -167,6 +169,10 @@ class Stack {
   /// Index of the interface, or of its link's, that has this address of ours. @return 0: none has
   virtual uint32_t interface_with(const IpAddress& address) const noexcept;
   virtual bool has_interface(uint32_t index) const noexcept;
+  /// All addresses of ours, the loopback's first.
+  virtual std::vector<LocalInterface> local_interfaces() const;
+  /// The address that packets to there come from. @return nothing: there is no route
+  virtual std::optional<IpAddress> source_toward(const IpAddress& destination) const noexcept;
 
   // ---- leases; with the lock held ----
 
@@ -188,6 +194,9 @@ class Stack {
   Request* new_request();
   void free_request(Request& request) noexcept;
   void post(const Completion& completion);
+  void post(const EventSignal& signal);
+  /// Shows what is posted, and waits until other threads have shown what they took.
+  void finish_showing() noexcept;
   /// Settle this socket before the turn ends (Socket::settle). Each at most once per turn.
   void mark_dirty(Socket& socket);
   /// Try again at the next fast timer: the socket found no memory, and no packet will wake it.
@@ -197,7 +206,7 @@ class Stack {
   bool mbufs_are_scarce() const noexcept { return mbufs_are_scarce_; }
   /// Half of the mbufs were left lately: a connection that is fast may hold more of them.
   bool mbufs_are_plenty() const noexcept { return mbufs_are_plenty_; }
-  bool has_posted() const noexcept { return !posted_.empty(); }
+  bool has_posted() const noexcept { return !posted_.empty() || !signals_.empty(); }
   /// True while a waiting thread turns the Stack.
   bool is_led() const noexcept { return leader_ != nullptr; }
   Application application;  ///< set once, before the first request
@@ -290,6 +299,7 @@ class Stack {
   bool wants_sweep_ = false;     ///< when the call in hand is over
   uint64_t n_sockets_ = 0;
   std::vector<Completion> posted_;
+  std::vector<EventSignal> signals_;  ///< posted as well
   std::vector<Socket*> dirty_;
   std::vector<Socket*> retry_;
   std::vector<std::unique_ptr<Request>> free_requests_;

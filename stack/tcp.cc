@@ -58,6 +58,7 @@ void TcpSocket::apply_options() noexcept {
   }
   apply_keep_alive();
   pcb_->ttl = options.ttl;
+  pcb_->tos = options.tos;
   if (options.oob_inline) bring_inline();
 }
 
@@ -112,7 +113,9 @@ err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   }
   auto* const child = static_cast<TcpSocket*>(socket);
   child->options = self.options;
+  child->was_accepted_ = true;
   child->state_ = State::kConnected;
+  child->connected_at_ns_ = self.stack_.now_ns();
   child->local_ = {from_lwip(pcb->local_ip), pcb->local_port};
   child->peer_ = {from_lwip(pcb->remote_ip), pcb->remote_port};
   child->adopt(*pcb);
@@ -121,11 +124,12 @@ err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   listening.early_urgent = {};
   listening.queue.push_back(child);
   ++self.stack_.counters.connections_accepted;
+  self.note_arrival(FD_ACCEPT);
   self.stack_.mark_dirty(self);
   return ERR_OK;
 }
 
-Socket* TcpSocket::accept(WsaError& error, bool may_wait) {
+Socket* TcpSocket::take_pending(WsaError& error, bool may_wait) {
   if (state_ != State::kListening) {
     error = WsaError::kInval;
     return nullptr;
@@ -140,8 +144,16 @@ Socket* TcpSocket::accept(WsaError& error, bool may_wait) {
   }
   TcpSocket* const child = queue.front();
   queue.pop_front();
+  child->options.is_nonblocking = options.is_nonblocking;  // it may have changed since
   error = WsaError::kOk;
   return child;
+}
+
+void TcpSocket::give_back(Socket& pending) noexcept {
+  if (is_closed_) return pending.reset();
+  pending.ref();
+  listening_->queue.push_front(static_cast<TcpSocket*>(&pending));
+  readiness_changed();  // FD_ACCEPT was told, and is not again
 }
 
 WsaError TcpSocket::connect(const Endpoint& peer) {
@@ -173,7 +185,7 @@ WsaError TcpSocket::start_connect(const Endpoint& peer) {
   WsaError error = make_pcb();
   if (error != WsaError::kOk) return error;
   const ip_addr_t ip = to_lwip(peer.address);
-  netif* const route = route_to(pcb_->local_ip, ip);
+  netif* const route = route_of(options, pcb_->local_ip, ip);
   if (route == nullptr) {
     return stack_.is_cut_off(*this) ? WsaError::kNetDown : WsaError::kNetUnreach;
   }
@@ -185,11 +197,16 @@ WsaError TcpSocket::start_connect(const Endpoint& peer) {
   if (pcb_->local_port == 0) error = wsa_error(stack_.demux().bind(*pcb_, local, local_.port));
   if (error != WsaError::kOk) return error;
   ip_addr_copy(pcb_->local_ip, local);
+  if (route != engine.loop && options.unicast_interface != 0) tcp_bind_netif(pcb_, route);
+  if (options.initial_rto_ms != 0) {
+    pcb_->rto = static_cast<s16_t>(std::max(options.initial_rto_ms / TCP_SLOW_INTERVAL, 1));
+  }
   error = wsa_error(stack_.demux().connect(*pcb_, ip, peer.port, on_connected));
   if (error != WsaError::kOk) return error;
   peer_ = peer;
   so_error_ = WsaError::kOk;
   state_ = State::kConnecting;
+  allow_events(FD_ALL_EVENTS);  // another attempt on the same socket
   return WsaError::kOk;
 }
 
@@ -224,6 +241,7 @@ err_t TcpSocket::on_connected(void* arg, tcp_pcb*, err_t) {
   if (arg == nullptr) return ERR_OK;
   TcpSocket& self = socket_of(arg);
   self.state_ = State::kConnected;
+  self.connected_at_ns_ = self.stack_.now_ns();
   self.stack_.mark_dirty(self);
   return ERR_OK;
 }

@@ -23,7 +23,8 @@ class TcpSocket final : public Socket {
 
   WsaError bind(Endpoint endpoint) override;
   WsaError listen(int backlog) override;
-  Socket* accept(WsaError& error, bool may_wait) override;
+  Socket* take_pending(WsaError& error, bool may_wait) override;
+  void give_back(Socket& pending) noexcept override;
   WsaError listen_as_twin(const Endpoint& endpoint, int backlog) override;
   WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
@@ -36,6 +37,12 @@ class TcpSocket final : public Socket {
   void apply_options() noexcept override;
   uint64_t readable_bytes() const noexcept override;
   bool is_at_mark() const noexcept override;
+  std::optional<uint64_t> connected_since_ns() const noexcept override {
+    return state_ == State::kConnected ? std::optional(connected_at_ns_) : std::nullopt;
+  }
+  std::optional<uint32_t> path_mtu() const noexcept override;
+  std::optional<TcpInfo> info() const noexcept override;
+  void flush_sends() noexcept override;
   bool is_listening() const noexcept override { return state_ == State::kListening; }
   bool is_connected() const noexcept override { return state_ == State::kConnected; }
   std::optional<Endpoint> peer() const noexcept override;
@@ -54,6 +61,8 @@ class TcpSocket final : public Socket {
   Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept override;
   Outcome take_loans(LoanCursor& to, const FromAddress& from) noexcept override;
   bool is_shut_by_loans() const noexcept override;
+  uint32_t events_now() const noexcept override;
+  WsaError event_error(uint32_t event) const noexcept override;
   void release_pcb(bool graceful) noexcept override;
   bool linger(uint64_t deadline_ns) override;
 
@@ -105,6 +114,7 @@ class TcpSocket final : public Socket {
 
   State state_ = State::kOpen;
   bool peer_closed_ = false;
+  bool was_accepted_ = false;
   bool chose_local_ = false;  ///< address and port, for a connection without a bind
   bool is_filling_ = false;  ///< the first receive got bytes in this turn and is not full
   bool awaits_memory_ = false;
@@ -114,6 +124,9 @@ class TcpSocket final : public Socket {
   uint32_t to_credit_ = 0;    ///< bytes taken in this turn, not yet given back to the window
   uint32_t held_back_ = 0;    ///< credit not given, because SO_RCVBUF is below the full window
   uint32_t in_flight_ = 0;    ///< bytes written and not acknowledged
+  uint64_t connected_at_ns_ = 0;
+  uint64_t sent_bytes_ = 0;      ///< as written to lwIP
+  uint64_t received_bytes_ = 0;  ///< as lwIP delivered them
   Inbox urgent_;                     ///< urgent bytes, a parcel each, for MSG_OOB
   std::vector<uint32_t> announced_;  ///< sequence numbers of urgent bytes to come, in order
   uint32_t next_number_ = 0;         ///< of the byte that lwIP delivers next, while some are announced

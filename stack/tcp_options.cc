@@ -8,6 +8,7 @@
 #include "lwip/prot/tcp.h"
 #include "stack/demux.h"
 #include "stack/lwip/lwip_hooks.h"
+#include "stack/tcp.h"
 
 namespace millrace {
 namespace {
@@ -103,7 +104,9 @@ err_t millrace_tcp_enqueue_flags(tcp_pcb* pcb, u8_t flags) {
   pcb->state = SYN_RCVD;
   tcp_set_flags(pcb, TF_SACK);
   if (tcp_offers.window_scaling) tcp_set_flags(pcb, TF_WND_SCALE);
-  if (tcp_offers.timestamps) tcp_set_flags(pcb, TF_TIMESTAMP);
+  const auto* const socket = static_cast<const millrace::TcpSocket*>(pcb->callback_arg);
+  const bool is_wanted = socket == nullptr || socket->options.timestamps;
+  if (tcp_offers.timestamps && is_wanted) tcp_set_flags(pcb, TF_TIMESTAMP);
   const err_t error = tcp_enqueue_flags(pcb, flags);
   pcb->state = state;
   tcp_clear_flags(pcb, kOffers);

@@ -18,6 +18,7 @@ err_t TcpSocket::on_receive(void* arg, tcp_pcb*, pbuf* p, err_t) {
   }
   auto& self = *static_cast<TcpSocket*>(arg);
   err_t result = ERR_OK;
+  const uint32_t n = p == nullptr ? 0 : p->tot_len;
   if (p == nullptr) {
     self.peer_closed_ = true;
   } else if (self.has_no_room()) {
@@ -27,6 +28,7 @@ err_t TcpSocket::on_receive(void* arg, tcp_pcb*, pbuf* p, err_t) {
   } else {
     result = self.deliver_marked(p);
   }
+  if (result == ERR_OK) self.received_bytes_ += n;
   self.stack_.mark_dirty(self);
   return result;
 }
@@ -53,6 +55,7 @@ err_t TcpSocket::squeeze(pbuf* p) noexcept {
   }
   stack_.counters.bytes_copied += n;
   stack_.counters.bytes_merged += n;
+  note_arrival(FD_READ);
   return ERR_OK;
 }
 
@@ -76,6 +79,7 @@ void TcpSocket::deliver(pbuf* p) noexcept {
     discard(p);
   } else {
     inbox_.push(p);
+    note_arrival(FD_READ);
   }
 }
 

@@ -34,6 +34,7 @@ Outcome TcpSocket::send(const SendCall& call) {
   }
   if (call.tell.overlapped == nullptr && options.is_nonblocking) {
     if (sent == 0) (void)stack_.spin();  // who spins on a nonblocking socket turns the Stack by it
+    allow_events(FD_WRITE);
     return sent != 0 ? Outcome{WsaError::kOk, sent, 0} : Outcome{WsaError::kWouldBlock};
   }
   if (call.tell.overlapped != nullptr) {
@@ -87,6 +88,7 @@ uint32_t TcpSocket::write(BufferCursor& from, uint32_t flags) noexcept {
     from.advance(n);
     total += n;
     in_flight_ += n;
+    sent_bytes_ += n;
   }
   if ((flags & WS_MSG_OOB) != 0 && total != 0 && from.at_end()) mark_urgent();
   return total;

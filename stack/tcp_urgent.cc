@@ -125,6 +125,7 @@ void TcpSocket::deliver_urgent(pbuf* byte) noexcept {
     return;
   }
   urgent_.push(byte, Inbox::kEnds);
+  note_arrival(FD_OOB);
   while (!urgent_receives_.empty() && !urgent_.empty()) {
     Request& request = *urgent_receives_.front();
     request.bytes = urgent_.read(request.cursor);

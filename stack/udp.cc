@@ -13,6 +13,7 @@
 #include "stack/demux.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
+#include "stack/netif.h"
 #include "stack/sockaddr.h"
 
 namespace millrace {
@@ -58,6 +59,7 @@ void UdpSocket::apply_options() noexcept {
     ip_reset_option(pcb_, SOF_BROADCAST);
   }
   pcb_->ttl = options.ttl;
+  pcb_->tos = options.tos;
 }
 
 WsaError UdpSocket::bind(Endpoint endpoint) {
@@ -65,14 +67,16 @@ WsaError UdpSocket::bind(Endpoint endpoint) {
   WsaError error = make_pcb();
   if (error != WsaError::kOk || !claim(endpoint, error)) return error;
   const ip_addr_t ip = to_lwip(endpoint.address);
-  return wsa_error(stack_.demux().bind(*pcb_, ip, endpoint.port));
+  error = wsa_error(stack_.demux().bind(*pcb_, ip, endpoint.port));
+  readiness_changed();
+  return error;
 }
 
 WsaError UdpSocket::bind_implicitly() {
   return is_bound_ ? WsaError::kOk : bind({IpAddress::any(family_), 0});
 }
 
-Socket* UdpSocket::accept(WsaError& error, bool) {
+Socket* UdpSocket::take_pending(WsaError& error, bool) {
   error = WsaError::kOpNotSupp;
   return nullptr;
 }
@@ -90,7 +94,7 @@ WsaError UdpSocket::connect(const Endpoint& peer) {
   if (is_any(local_.address)) {
     netif* const route = is_multicast(peer.address)
                              ? group_route(peer.address, local_.address, options)
-                             : route_to(*IP_ANY_TYPE, ip);
+                             : route_of(options, *IP_ANY_TYPE, ip);
     if (route == nullptr) return WsaError::kNetUnreach;
     const ip_addr_t* const source = ip_netif_get_local_ip(route, &ip);
     if (source != nullptr) local_.address = from_lwip(*source);
@@ -130,6 +134,7 @@ void UdpSocket::deliver(pbuf* p) noexcept {
     return;
   }
   inbox_.push(p, Inbox::kEnds);
+  note_arrival(FD_READ);
   while (!receives_.empty() && !inbox_.empty()) serve(*receives_.front());
 }
 
@@ -212,6 +217,10 @@ Outcome UdpSocket::take(BufferCursor& to, uint32_t flags, const FromAddress& fro
   return fill(to, flags, from);
 }
 
+uint32_t UdpSocket::max_message_bytes() const noexcept {
+  return family_ == 4 ? kMostPayload4 : kMostPayload6;
+}
+
 Outcome UdpSocket::send(const SendCall& call) {
   constexpr uint32_t kKnown = WS_MSG_DONTROUTE;
   if ((call.flags & ~kKnown) != 0 || is_receive_only_) return {WsaError::kOpNotSupp};
@@ -221,7 +230,7 @@ Outcome UdpSocket::send(const SendCall& call) {
   if (to.port == 0 || is_any(to.address)) return {WsaError::kAddrNotAvail};
   uint64_t bytes = 0;
   for (const WSABUF& buffer : call.buffers) bytes += buffer.len;
-  if (bytes > (family_ == 4 ? kMostPayload4 : kMostPayload6)) return {WsaError::kMsgSize};
+  if (bytes > max_message_bytes()) return {WsaError::kMsgSize};
   if (const WsaError error = bind_implicitly(); error != WsaError::kOk) return {error};
 
   pbuf* const p = gather(call.buffers, static_cast<uint32_t>(bytes));
@@ -277,7 +286,7 @@ WsaError UdpSocket::transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexce
   ip_addr_t ip = to_lwip(to.address);
   const bool is_group = is_multicast(to.address);
   netif* const route = is_group ? group_route(to.address, local_.address, options)
-                                : route_to(bound, ip);
+                                : route_of(options, bound, ip);
   if (route == nullptr) {
     return stack_.is_cut_off(*this) ? WsaError::kNetDown : WsaError::kNetUnreach;
   }
@@ -287,6 +296,11 @@ WsaError UdpSocket::transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexce
   if (is_group) {
     stack_.loop_to_group(*p, {from_lwip(*source), local_.port}, to, *route);
     if (route == engine.loop) return WsaError::kOk;
+  }
+  if (options.forbids_fragments()) {
+    const uint32_t headers = family_ == 4 ? IP_HLEN + UDP_HLEN : IP6_HLEN + UDP_HLEN;
+    if (bytes + headers > route->mtu) return WsaError::kMsgSize;
+    p->flags |= Netif::kForbidsFragments;
   }
   // No device sums up what IP cuts to pieces: software does, for this datagram.
   const uint16_t usual = route->chksum_flags;
@@ -344,6 +358,7 @@ bool UdpSocket::on_icmp_error(const IcmpError& error) noexcept {
     finish(receives_, *receives_.front(), code);
   } else if (icmp_error_ == WsaError::kOk) {
     icmp_error_ = code;
+    note_arrival(FD_READ);
   }
   stack_.mark_dirty(*this);
   return true;

@@ -18,9 +18,11 @@ class UdpSocket final : public Socket {
 
   WsaError bind(Endpoint endpoint) override;
   WsaError listen(int) override { return WsaError::kOpNotSupp; }
-  Socket* accept(WsaError& error, bool may_wait) override;
+  Socket* take_pending(WsaError& error, bool may_wait) override;
   WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
+  std::optional<uint32_t> path_mtu() const noexcept override;
+  uint32_t max_message_bytes() const noexcept override;
   WsaError shutdown(int how) override;
   bool is_readable() const noexcept override { return can_take(0); }
   bool is_writable() const noexcept override { return true; }
@@ -44,6 +46,9 @@ class UdpSocket final : public Socket {
   }
   Outcome take(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept override;
   Outcome take_loans(LoanCursor& to, const FromAddress& from) noexcept override;
+  uint32_t events_now() const noexcept override {
+    return (can_take(0) ? FD_READ : 0u) | (is_bound_ ? FD_WRITE : 0u);  // winsock-rules 150
+  }
   void release_pcb(bool graceful) noexcept override;
 
  private:

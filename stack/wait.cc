@@ -194,18 +194,45 @@ void Stack::post(const Completion& completion) {
   }
 }
 
+void Stack::post(const EventSignal& signal) {
+  const bool is_repeated = signal.window == nullptr && signal.message == 0 && !signals_.empty() &&
+                           signals_.back().event == signal.event;
+  if (!is_repeated) signals_.push_back(signal);
+}
+
+namespace {
+thread_local uint32_t n_showing_here = 0;  // this thread's share of n_showing_
+}
+
 void Stack::show_posted() noexcept {
   thread_local std::vector<Completion> showing;  // keeps its memory from one turn to the next
   std::vector<Completion> mine;
   mine.swap(showing);
   mine.swap(posted_);
+  std::vector<EventSignal> signals;
+  signals.swap(signals_);
   const Application shown_to = application;
   n_showing_.fetch_add(1, std::memory_order_relaxed);  // under the lock: nobody misses it
+  ++n_showing_here;
   lock_.unlock();
   for (const Completion& completion : mine) completion.show(shown_to);
+  for (const EventSignal& signal : signals) signal.show(shown_to);
+  --n_showing_here;
   n_showing_.fetch_sub(1, std::memory_order_release);
   mine.clear();
   showing.swap(mine);
+}
+
+// Whoever asks from inside an upcall does not wait for itself.
+void Stack::finish_showing() noexcept {
+  while (has_posted() || n_showing_.load(std::memory_order_acquire) > n_showing_here) {
+    if (has_posted()) {
+      show_posted();
+      lock_.lock();
+    } else {
+      lock_.give_way();
+    }
+  }
 }
 
 // Posted under the lock, shown after it: between the two there is nothing to sleep for.

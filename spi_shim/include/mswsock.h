@@ -14,6 +14,26 @@
 #include "millrace/winsock_types.h"
 #include "windows.h"
 
+/// CSADDR_INFO is what SO_BSP_STATE tells; the addresses stand behind it.
+struct CSADDR_INFO {
+  SOCKET_ADDRESS LocalAddr;
+  SOCKET_ADDRESS RemoteAddr;
+  INT iSocketType;
+  INT iProtocol;
+};
+using LPCSADDR_INFO = CSADDR_INFO*;
+
+/// WSA_COMPATIBILITY_MODE is the input of SIO_SET_COMPATIBILITY_MODE.
+enum WSA_COMPATIBILITY_BEHAVIOR_ID : INT {
+  WsaBehaviorAll = 0,
+  WsaBehaviorReceiveBuffering = 1,
+  WsaBehaviorAutoTuning = 2,
+};
+struct WSA_COMPATIBILITY_MODE {
+  WSA_COMPATIBILITY_BEHAVIOR_ID BehaviorId;
+  ULONG TargetOsVersion;
+};
+
 // --- AcceptEx, ConnectEx, DisconnectEx -----------------------------------------------------------
 #define WSAID_ACCEPTEX                                                             \
   {                                                                                \

@@ -56,4 +56,4 @@ set_source_files_properties(${LWIP_DIR}/src/core/ipv4/dhcp.c PROPERTIES COMPILE_
   "netif_set_addr=millrace_dhcp_set_addr")
 # init.c only checks options, at compile time, where a variable is no number.
 set_source_files_properties(${LWIP_DIR}/src/core/init.c PROPERTIES COMPILE_DEFINITIONS
-  "TCP_WND=524288;IP_REASS_MAX_PBUFS=1024")
+  "TCP_WND=524288;TCP_SYNMAXRTX=5;IP_REASS_MAX_PBUFS=1024")

@@ -107,6 +107,8 @@ extern unsigned int millrace_tcp_snd_buf;
 extern unsigned int millrace_tcp_msl_ms;
 extern unsigned int millrace_tcp_max_rtx;
 extern unsigned int millrace_reass_max_pbufs; /* of each family */
+struct tcp_pcb;
+unsigned int millrace_syn_max_rtx(const struct tcp_pcb* pcb);
 #ifdef __cplusplus
 }
 #endif
@@ -116,7 +118,9 @@ extern unsigned int millrace_reass_max_pbufs; /* of each family */
 #define TCP_SND_BUF millrace_tcp_snd_buf
 #define TCP_MSL millrace_tcp_msl_ms
 #define TCP_MAXRTX millrace_tcp_max_rtx
-#define TCP_SYNMAXRTX 5
+#ifndef TCP_SYNMAXRTX /* 5, or SIO_TCP_INITIAL_RTO's; init.c checks a constant */
+#define TCP_SYNMAXRTX millrace_syn_max_rtx(pcb)
+#endif
 #define TCP_SNDLOWAT 0
 #define TCP_WND_UPDATE_THRESHOLD (millrace_tcp_wnd / 4)
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1

@@ -18,10 +18,12 @@
 #include "stack/demux.h"
 #include "stack/duplicates.h"
 #include "stack/gate.h"
+#include "stack/groups.h"
 #include "stack/lwip/lwip_hooks.h"
 #include "stack/netif.h"
 #include "stack/routes.h"
 #include "stack/siblings.h"
+#include "stack/socket.h"
 #include "stack/stack.h"
 
 extern "C" {
@@ -60,6 +62,13 @@ netif* route_to(const ip_addr_t& source, const ip_addr_t& destination) noexcept 
   const bool is_ours = IP_IS_V6_VAL(destination) ? routes.is_own(*ip_2_ip6(&destination))
                                                  : routes.is_own(*ip_2_ip4(&destination));
   return is_ours ? route : nullptr;
+}
+
+netif* route_of(const SocketOptions& options, const ip_addr_t& source,
+                const ip_addr_t& destination) noexcept {
+  netif* const route = route_to(source, destination);
+  if (options.unicast_interface == 0 || route == engine.loop) return route;
+  return group_interface(options.unicast_interface);
 }
 
 pbuf* pbuf_from(rte_mbuf* m) noexcept {

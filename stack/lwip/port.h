@@ -26,6 +26,7 @@
 namespace millrace {
 
 class Stack;
+struct SocketOptions;
 
 inline constexpr uint16_t kPrivateBytes = 64;
 
@@ -112,6 +113,9 @@ extern Engine engine;
 /// The interface to a destination: what Routes says, and lwIP where a zone or a router that told of
 /// itself decides. The loopback leads to ourselves and nowhere else. @return null: unreachable
 netif* route_to(const ip_addr_t& source, const ip_addr_t& destination) noexcept;
+/// The same for a socket that may have IP_UNICAST_IF; our own addresses are reached without a wire.
+netif* route_of(const SocketOptions& options, const ip_addr_t& source,
+                const ip_addr_t& destination) noexcept;
 
 /// Makes the mbuf's pbuf: payload and length are the mbuf's data; segments become a chain.
 /// @owner takes m; the pbuf's last reference frees it

@@ -450,22 +450,10 @@ TEST_F(Spi_NotThere, SaysSo) {
     EXPECT_EQ(call(&error), -1) << name;
     EXPECT_EQ(error, WSAEOPNOTSUPP) << name;
   };
-  WSAPROTOCOL_INFOW info{};
-  WSANETWORKEVENTS events{};
-  QOS qos{};
-  expect_not_supported("AsyncSelect",
-                       [&](INT* e) { return t.lpWSPAsyncSelect(s, nullptr, 0, 0, e); });
-  expect_not_supported("DuplicateSocket",
-                       [&](INT* e) { return t.lpWSPDuplicateSocket(s, 1, &info, e); });
-  expect_not_supported("EnumNetworkEvents",
-                       [&](INT* e) { return t.lpWSPEnumNetworkEvents(s, nullptr, &events, e); });
-  expect_not_supported("EventSelect", [&](INT* e) { return t.lpWSPEventSelect(s, nullptr, 0, e); });
   expect_not_supported("JoinLeaf", [&](INT* e) {
     return static_cast<int64_t>(
         t.lpWSPJoinLeaf(s, nullptr, 0, nullptr, nullptr, nullptr, nullptr, 0, e));
   });
-  expect_not_supported("GetQOSByName",
-                       [&](INT* e) { return t.lpWSPGetQOSByName(s, nullptr, &qos, e) ? 0 : -1; });
   expect_not_supported("Ioctl", [&](INT* e) {  // winsock-rules 172
     DWORD n = 7;
     const int result =

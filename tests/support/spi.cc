@@ -122,6 +122,13 @@ SOCKET Winsock::socket(int family, int type, DWORD flags) {
   return open_sockets.opened(table.lpWSPSocket(family, type, 0, nullptr, 0, flags, &error));
 }
 
+SOCKET Winsock::socket_of(WSAPROTOCOL_INFOW info) {
+  error = 0;
+  return open_sockets.opened(table.lpWSPSocket(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO,
+                                               FROM_PROTOCOL_INFO, &info, 0, WSA_FLAG_OVERLAPPED,
+                                               &error));
+}
+
 int Winsock::bind(SOCKET s, const Address& address) {
   error = 0;
   return table.lpWSPBind(s, address.get(), address.length, &error);
@@ -137,6 +144,12 @@ SOCKET Winsock::accept(SOCKET s, Address* from) {
   return open_sockets.opened(
       from == nullptr ? table.lpWSPAccept(s, nullptr, nullptr, nullptr, 0, &error)
                       : table.lpWSPAccept(s, from->get(), &from->length, nullptr, 0, &error));
+}
+
+SOCKET Winsock::accept_if(SOCKET s, LPCONDITIONPROC condition, DWORD_PTR context) {
+  error = 0;
+  return open_sockets.opened(
+      table.lpWSPAccept(s, nullptr, nullptr, condition, context, &error));
 }
 
 int Winsock::connect(SOCKET s, const Address& address) {

@@ -64,11 +64,14 @@ class Winsock {
   explicit Winsock(const WSPPROC_TABLE& procedures) : table(procedures) {}
 
   SOCKET socket(int family, int type, DWORD flags = WSA_FLAG_OVERLAPPED);
+  /// From what WSPDuplicateSocket or the catalog said.
+  SOCKET socket_of(WSAPROTOCOL_INFOW info);
   SOCKET stream(int family) { return socket(family, WS_SOCK_STREAM); }
   SOCKET datagram(int family) { return socket(family, WS_SOCK_DGRAM); }
   int bind(SOCKET s, const Address& address);
   int listen(SOCKET s, int backlog = 5);
   SOCKET accept(SOCKET s, Address* from = nullptr);
+  SOCKET accept_if(SOCKET s, LPCONDITIONPROC condition, DWORD_PTR context = 0);
   int connect(SOCKET s, const Address& address);
   int shutdown(SOCKET s, int how);
   int close(SOCKET s);

@@ -91,6 +91,7 @@ bool read_ip4(Frame& frame, const Bytes& bytes, std::string& why) {
   }
   Ip ip;
   ip.ttl = bytes[kEtherBytes + 8];
+  ip.tos = bytes[kEtherBytes + 1];
   ip.protocol = bytes[kEtherBytes + 9];
   ip.source = get_address(bytes, kEtherBytes + 12, 4);
   ip.target = get_address(bytes, kEtherBytes + 16, 4);
@@ -112,6 +113,7 @@ bool read_ip6(Frame& frame, const Bytes& bytes, std::string& why) {
   Ip ip;
   ip.protocol = bytes[kEtherBytes + 6];
   ip.ttl = bytes[kEtherBytes + 7];
+  ip.tos = static_cast<uint8_t>((bytes[kEtherBytes] & 0x0f) << 4 | bytes[kEtherBytes + 1] >> 4);
   ip.source = get_address(bytes, kEtherBytes + 8, 6);
   ip.target = get_address(bytes, kEtherBytes + 24, 6);
   size_t at = kEtherBytes + kIp6Bytes;

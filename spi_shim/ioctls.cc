@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// WSPIoctl: settings (ioctl_settings.h), questions (ioctl_queries.h), extension functions, and what waits
+// for a change.
+//
+// With lpOverlapped an ioctl that is done completes as well, with 0 bytes (winsock-rules 171), and one
+// that does not exist completes with WSAEOPNOTSUPP (172).
+#include <cstring>
+
+#include "spi_shim/call.h"
+#include "spi_shim/extensions.h"
+#include "spi_shim/ioctl_queries.h"
+#include "spi_shim/ioctl_settings.h"
+#include "spi_shim/procedures.h"
+#include "spi_shim/threads.h"
+#include "spi_shim/upcalls.h"
+
+namespace millrace {
+namespace {
+
+/// How the caller wants to hear of the end. @return nothing: the routine's thread does not exist
+std::optional<Overlapped> overlapped_of(LPWSAOVERLAPPED overlapped,
+                                        LPWSAOVERLAPPED_COMPLETION_ROUTINE routine,
+                                        LPWSATHREADID thread) noexcept {
+  constexpr ULONG_PTR kSuppressPort = 1;
+  Overlapped tell;
+  if (overlapped == nullptr) return tell;
+  if (!can_write(overlapped)) return std::nullopt;
+  tell.overlapped = overlapped;
+  tell.routine = routine;
+  tell.owner = this_thread();
+  if (routine == nullptr) {
+    const auto event = reinterpret_cast<ULONG_PTR>(overlapped->hEvent) & ~kSuppressPort;
+    tell.event = reinterpret_cast<HANDLE>(event);
+    INT ignored = 0;
+    if (event != 0) upcalls().lpWPUResetEvent(tell.event, &ignored);
+  } else if (thread != nullptr) {
+    if (!can_read(thread)) return std::nullopt;
+    tell.thread = *thread;
+  } else if (!are_own(upcalls()) || !open_this_thread(tell.thread)) {
+    return std::nullopt;
+  }
+  return tell;
+}
+
+WsaError set_nonblocking(const IoctlCall& call) noexcept {
+  WS_u_long on;
+  if (call.in_bytes < sizeof on || !can_read(call.in, sizeof on)) return WsaError::kFault;
+  std::memcpy(&on, call.in, sizeof on);
+  // Not while something is selected (winsock-rules 144).
+  if (on == 0 && call.socket.selection().mask != 0) return WsaError::kInval;
+  call.socket.options.is_nonblocking = on != 0;
+  return WsaError::kOk;
+}
+
+WsaError carry_out(const IoctlCall& call, uint32_t code) noexcept {
+  if (code == WS_FIONBIO) return set_nonblocking(call);
+  if (code == SIO_GET_EXTENSION_FUNCTION_POINTER) {
+    return get_extension(call.in, call.in_bytes, call.out, call.out_bytes, call.returned_bytes);
+  }
+  const WsaError error = answer_ioctl(call, code);
+  return error != WsaError::kOpNotSupp ? error
+                                       : set_by_ioctl(call.socket, code, call.in, call.in_bytes);
+}
+
+bool waits_for_change(uint32_t code) noexcept {
+  return code == SIO_ADDRESS_LIST_CHANGE || code == SIO_ROUTING_INTERFACE_CHANGE;
+}
+
+int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD cbInBuffer,
+                     LPVOID lpvOutBuffer, DWORD cbOutBuffer, LPDWORD lpcbBytesReturned,
+                     LPWSAOVERLAPPED lpOverlapped,
+                     LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
+                     LPWSATHREADID lpThreadId, LPINT lpErrno) noexcept {
+  const bool runs = is_running();
+  const auto wanted = runs ? overlapped_of(lpOverlapped, lpCompletionRoutine, lpThreadId)
+                           : std::optional<Overlapped>();
+  const Call call(s, lpErrno);
+  if (!call) return SOCKET_ERROR;
+  DWORD ignored_bytes = 0;
+  const bool has_count = lpcbBytesReturned != nullptr || lpOverlapped == nullptr;
+  if (!wanted || (has_count && !can_write(lpcbBytesReturned))) return call.fail(WsaError::kFault);
+  DWORD& returned = lpcbBytesReturned == nullptr ? ignored_bytes : *lpcbBytesReturned;
+  returned = 0;
+  Socket& socket = call.socket();
+  // On a socket made without WSA_FLAG_OVERLAPPED these parameters are ignored (contract: B5).
+  const Overlapped tell = socket.options.is_overlapped ? *wanted : Overlapped{};
+  if (waits_for_change(dwIoControlCode)) return call.done(socket.await_change(tell).error);
+  const WsaError error = carry_out(
+      {socket, s, lpvInBuffer, cbInBuffer, lpvOutBuffer, cbOutBuffer, returned}, dwIoControlCode);
+  const bool is_unknown = error == WsaError::kOpNotSupp;
+  if (tell.overlapped != nullptr && (error == WsaError::kOk || is_unknown)) {
+    socket.complete_ioctl(tell, error);
+    return is_unknown ? call.fail(WsaError::kIoPending) : 0;
+  }
+  return call.done(error);
+}
+
+}  // namespace
+
+void add_ioctl_procedure(WSPPROC_TABLE& table) noexcept { table.lpWSPIoctl = wsp_ioctl; }
+
+}  // namespace millrace
