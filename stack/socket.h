@@ -54,6 +54,19 @@ struct SocketOptions {
   uint32_t multicast_interface_as_set = 0;  ///< an IPv4 address in network order, or an index
 };
 
+/// The completion port of a socket, for its whole life (winsock-rules 70).
+struct PortLink {
+  PacketTarget target;
+  bool skips_success = false;  ///< FILE_SKIP_COMPLETION_PORT_ON_SUCCESS
+};
+
+/// Which of a socket's overlapped operations to cancel.
+struct Cancelled {
+  uint32_t thread = 0;                         ///< only what this one started; 0: any
+  const WSAOVERLAPPED* overlapped = nullptr;   ///< only this one
+  bool thread_ends = false;
+};
+
 struct ReceiveCall {
   std::span<const WSABUF> buffers;
   uint32_t flags = 0;
@@ -132,6 +145,7 @@ class Socket {
   // ---- what options ask ----
 
   SocketOptions options;
+  PortLink port_link;
   /// Brings a changed option to the pcb.
   virtual void apply_options() noexcept = 0;
   WsaError last_error() const noexcept { return so_error_; }
@@ -165,8 +179,8 @@ class Socket {
 
   /// The turn's last word: completes what was filled, credits the window, wakes who waits.
   virtual void settle() noexcept;
-  /// The thread exits: the requests that it started end with kOperationAborted.
-  void cancel_requests_of(uint32_t thread) noexcept;
+  /// Those requests end with kOperationAborted. @return how many
+  virtual uint32_t cancel(const Cancelled& which) noexcept;
   /// True while an overlapped request with this WSAOVERLAPPED and a completion routine is queued.
   virtual bool has_routine(const WSAOVERLAPPED& overlapped) const noexcept;
   /// The moment to try what failed for lack of memory.
@@ -230,6 +244,8 @@ class Socket {
   /// An operation that was done at once completes as well; one that failed does not (C2, C4).
   void complete_now(const Overlapped& tell, const Outcome& outcome);
   void notify() noexcept;
+  /// Of one queue. @return how many
+  uint32_t cancel_in(RequestQueue& queue, const Cancelled& which) noexcept;
 
   Stack& stack_;
   const Transport transport_;

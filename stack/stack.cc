@@ -137,7 +137,7 @@ void Stack::end_calls() noexcept {
   end_sockets();
   lock_.lock();
   while (n_guards_ != 0) lock_.give_way();
-  for (const Completion& completion : posted_) completion.show(application);
+  for (Completion& completion : posted_) completion.show(application);
   posted_.clear();
   lock_.unlock();
 }
@@ -272,7 +272,7 @@ void Stack::settle_dirty() noexcept {
 
 void Stack::cancel_requests_of(uint32_t thread) noexcept {
   for (const Slot& slot : slots_) {
-    if (slot.socket != nullptr) slot.socket->cancel_requests_of(thread);
+    if (slot.socket != nullptr) (void)slot.socket->cancel({.thread = thread, .thread_ends = true});
   }
 }
 

@@ -100,6 +100,9 @@ class Stack {
   virtual WaitEnd block(Waiter& waiter, uint64_t deadline_ns) noexcept;
   /// Blocks until the operation's completion was shown. @errors kIntr: cancelled
   virtual WsaError wait_until_shown(const WSAOVERLAPPED& overlapped) noexcept;
+  /// One round of waiting for it: until it was shown, the waiter is poked, or the deadline passed.
+  virtual void watch_until_shown(Waiter& waiter, const WSAOVERLAPPED& overlapped,
+                                 uint64_t deadline_ns) noexcept;
   /// Cancels what the thread, or any thread, is blocked in (contract: E3). @return how many calls
   virtual uint32_t cancel_blocked(std::optional<uint32_t> thread) noexcept;
   /// The thread exits: what it started ends with kOperationAborted (contract: B21).
@@ -256,6 +259,8 @@ class Stack {
   void idle(uint64_t& idle_since_ns) noexcept;
   bool wait_with_hook(Waiter& waiter, uint64_t deadline_ns, const BlockingHook& hook) noexcept;
   void show_posted() noexcept;
+  template <typename Sleep>
+  void watch(Waiter& waiter, const WSAOVERLAPPED& overlapped, Sleep sleep) noexcept;
   void settle_dirty() noexcept;
   void run_timers(uint64_t now) noexcept;
   void run_second_timers() noexcept;
