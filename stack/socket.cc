@@ -50,6 +50,8 @@ WsaError Socket::close() {
   finish_all(receives_, WsaError::kOperationAborted);
   finish_all(urgent_receives_, WsaError::kOperationAborted);
   finish_all(sends_, WsaError::kOperationAborted);
+  finish_all(accepts_, WsaError::kOperationAborted);
+  finish_all(disconnects_, WsaError::kOperationAborted);
   inbox_.clear();
   stack_.loans.reclaim(loans);
   if (is_bound_) stack_.unclaim(*this);
@@ -143,7 +145,20 @@ void Socket::complete_now(const Overlapped& tell, const Outcome& outcome) {
 }
 
 uint32_t Socket::cancel(const Cancelled& which) noexcept {
-  return cancel_in(receives_, which) + cancel_in(urgent_receives_, which) + cancel_in(sends_, which);
+  uint32_t n = 0;
+  for (RequestQueue* queue : {&receives_, &urgent_receives_, &sends_, &accepts_, &disconnects_}) {
+    n += cancel_in(*queue, which);
+  }
+  return n;
+}
+
+Completion Socket::take_accept() noexcept {
+  Request& request = *accepts_.front();
+  const PacketTarget target = request.tell.has_packet ? port_link.target : PacketTarget{};
+  const Completion completion{request.tell, {}, this, target};
+  accepts_.pop();
+  stack_.free_request(request);
+  return completion;
 }
 
 uint32_t Socket::cancel_in(RequestQueue& queue, const Cancelled& which) noexcept {

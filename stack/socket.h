@@ -67,6 +67,9 @@ struct Cancelled {
   bool thread_ends = false;
 };
 
+/// What a connection that AcceptEx or ConnectEx made lacks until its context is updated.
+enum class Context : uint8_t { kWhole, kAccepted, kConnected };
+
 struct ReceiveCall {
   std::span<const WSABUF> buffers;
   uint32_t flags = 0;
@@ -115,6 +118,29 @@ class Socket {
   /// Blocks.
   virtual Outcome send(const SendCall& call) = 0;
   virtual WsaError shutdown(int how) = 0;
+
+  // ---- what the extension functions of Windows need (spi_shim/EXTENSIONS.md) ----
+
+  /// ConnectEx: pending until the connection is there and what `call` has is on its way.
+  virtual Outcome connect_ex(const Endpoint&, const SendCall&) { return {WsaError::kOpNotSupp}; }
+  /// DisconnectEx: done when the peer has acknowledged the end, for reuse when it has closed, too. Blocks
+  /// without a WSAOVERLAPPED.
+  virtual Outcome disconnect(const Overlapped&, bool) { return {WsaError::kNotConn}; }
+  /// AcceptEx: queues it; the shim serves the queue.
+  virtual Outcome start_accept(const Overlapped& tell) { return start(accepts_, tell, {}); }
+  bool has_accepts() const noexcept { return !accepts_.empty(); }
+  /// Takes the first one off the queue, and its target for packets; only while has_accepts().
+  virtual Completion take_accept() noexcept;
+  /// A connection that accept() gave is the next one again. @owner takes the reference
+  virtual void give_back(Socket& /*child*/) noexcept {}
+  Finisher* on_connection = nullptr;  ///< called when connections wait, after the lock
+  SOCKET accepts_for = 0;             ///< of a listener or its twin: the application's one
+  bool serves_accepts = false;        ///< a thread is at it
+  bool serves_again = false;
+  SOCKET accepting_on = 0;  ///< an AcceptEx on this listener is going to use this socket
+  const WSAOVERLAPPED* accepting = nullptr;
+  Context context = Context::kWhole;
+  bool was_reused = false;
   /// Memberships of groups; they end with the socket.
   virtual WsaError change_groups(const GroupChange&) { return WsaError::kNoProtoOpt; }
   /// WSPJoinLeaf, for datagrams.
@@ -260,6 +286,8 @@ class Socket {
   RequestQueue receives_;
   RequestQueue urgent_receives_;  ///< with MSG_OOB
   RequestQueue sends_;
+  RequestQueue accepts_;
+  RequestQueue disconnects_;
 
  private:
   friend class Stack;

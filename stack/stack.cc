@@ -343,6 +343,11 @@ WsaError Stack::take_back(std::span<WSABUF> loaned, size_t& n_taken, bool is_las
   return WsaError::kInval;
 }
 
+Socket* Stack::replace(SOCKET handle, Socket& by) noexcept {
+  by.ref();
+  return std::exchange(slots_[handle >> kSlotShift & kSlotMask].socket, &by);
+}
+
 void Stack::erase(SOCKET handle) noexcept {
   Socket* const socket = find(handle);
   if (socket == nullptr) return;

@@ -142,6 +142,9 @@ class Stack {
   static uint32_t index_in(SOCKET handle) noexcept {
     return static_cast<uint32_t>(handle >> kIndexShift & kIndexMask);
   }
+  /// The handle names another socket from now on; the table has a reference of its own.
+  /// @return what it named before, with the table's reference
+  virtual Socket* replace(SOCKET handle, Socket& by) noexcept;
   /// Takes the handle away and drops the table's reference.
   virtual void erase(SOCKET handle) noexcept;
 
@@ -189,7 +192,7 @@ class Stack {
 
   Request* new_request();
   void free_request(Request& request) noexcept;
-  void post(const Completion& completion);
+  virtual void post(const Completion& completion);
   /// Settle this socket before the turn ends (Socket::settle). Each at most once per turn.
   void mark_dirty(Socket& socket);
   /// Try again at the next fast timer: the socket found no memory, and no packet will wake it.
