@@ -8,6 +8,7 @@
 #include <span>
 
 #include "spi_shim/call.h"
+#include "spi_shim/connect_ex.h"
 #include "spi_shim/extensions.h"
 #include "spi_shim/ioctl_settings.h"
 #include "spi_shim/multicast.h"
@@ -149,6 +150,9 @@ bool is_linger(int level, int name) { return level == WS_SOL_SOCKET && name == W
 
 int WSPAPI wsp_set_sock_opt(SOCKET s, int level, int optname, const CHAR* optval, int optlen,
                             LPINT lpErrno) noexcept {
+  if (level == WS_SOL_SOCKET && is_context_option(optname)) {
+    return update_context(s, optname, optval, optlen, lpErrno);
+  }
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
   if (optlen < 1 || !can_read(optval, static_cast<size_t>(optlen))) {

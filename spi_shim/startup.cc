@@ -13,6 +13,7 @@
 #include "dpdk_io/startup_error.h"
 #include "millrace/counters.h"
 #include "spi_shim/blocking.h"
+#include "spi_shim/handles.h"
 #include "spi_shim/ports.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
@@ -159,6 +160,7 @@ int wsp_cleanup(LPINT lpErrno) noexcept {
     state.runtime->end_calls();
     while (n_inside.load() != 0) std::this_thread::yield();
     state.runtime.reset();
+    forget_moves();
     leave_faults_alone();
   }
   return 0;

@@ -115,6 +115,7 @@ Stack::~Stack() {
   siblings_.set(index_, nullptr);
   end_calls();
   settle_dirty();  // the last references
+  for (Socket* const socket : retry_) socket->unref();
   dhcp_.reset();
   drain_lwip();
   netifs_.clear();
