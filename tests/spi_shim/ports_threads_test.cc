@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Several threads on one completion port: each completion is taken exactly once.
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <thread>
 
+#include "mswsock.h"
 #include "spi_shim/ports.h"
 #include "tests/spi_shim/ports_support.h"
 
@@ -133,6 +135,69 @@ TEST_F(PortThreads, PostedPacketsAreTakenOnceByMixedWaits) {
   }));
   stop_workers();
   for (const auto& t : taken) EXPECT_EQ(t, 1u);
+}
+
+/// A socket that accepts one connection after the other.
+struct Acceptor {
+  SOCKET socket = INVALID_SOCKET;
+  OVERLAPPED overlapped{};
+  char buffer[2 * (sizeof(WS_sockaddr_in) + 16)];
+};
+
+TEST_F(PortThreads, EveryConnectionIsAcceptedOnceWhoeverAsksForIt) {
+  constexpr uint32_t kConnections = 60, kAcceptors = 8;
+  constexpr DWORD kAddressBytes = sizeof(WS_sockaddr_in) + 16;
+  const auto [listener, address] = ws().listener(WS_AF_INET);
+  ASSERT_TRUE(port.add(listener, 1));
+  GUID id = WSAID_ACCEPTEX;
+  LPFN_ACCEPTEX accept_ex = nullptr;
+  DWORD n = 0;
+  INT error = 0;
+  ASSERT_EQ(ws().table.lpWSPIoctl(listener, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id,
+                                  &accept_ex, sizeof accept_ex, &n, nullptr, nullptr, nullptr,
+                                  &error),
+            0);
+  const auto post = [&, l = listener](Winsock& mine, Acceptor& acceptor) {
+    acceptor.socket = mine.stream(WS_AF_INET);
+    EXPECT_FALSE(accept_ex(l, acceptor.socket, acceptor.buffer, 0, kAddressBytes, kAddressBytes,
+                           nullptr, &acceptor.overlapped));
+    EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSA_IO_PENDING));
+  };
+  std::vector<std::unique_ptr<Acceptor>> acceptors;
+  std::atomic<uint32_t> n_accepted{0};
+  start_workers([&, table = ws().table] {
+    Winsock mine(table);
+    for (;;) {
+      const Packet packet = port.take(INFINITE);
+      if (packet.key == kStop) return;
+      ASSERT_TRUE(packet.ok) << packet.error;
+      // The OVERLAPPED comes behind the SOCKET.
+      auto& acceptor = *reinterpret_cast<Acceptor*>(reinterpret_cast<char*>(packet.overlapped) -
+                                                    offsetof(Acceptor, overlapped));
+      EXPECT_EQ(mine.recv(acceptor.socket), "x") << "a connection of its own";
+      EXPECT_EQ(mine.close(acceptor.socket), 0);
+      ++n_accepted;
+      post(mine, acceptor);
+    }
+  });
+  for (uint32_t i = 0; i < kAcceptors; ++i) {
+    acceptors.push_back(std::make_unique<Acceptor>());
+    post(ws(), *acceptors.back());
+  }
+  for (uint32_t i = 0; i < kConnections; ++i) {
+    const SOCKET client = ws().stream(WS_AF_INET);
+    ASSERT_EQ(ws().connect(client, address), 0);
+    ASSERT_EQ(ws().send(client, "x"), 1);
+    EXPECT_EQ(ws().recv(client), "") << "the acceptor closes";
+    ASSERT_EQ(ws().close(client), 0);
+  }
+  EXPECT_TRUE(eventually([&] { return n_accepted == kConnections; }));
+  stop_workers();
+  EXPECT_TRUE(CancelIoEx(as_handle(listener), nullptr));
+  for (uint32_t i = 0; i < kAcceptors; ++i) {
+    EXPECT_EQ(port.take().error, ERROR_OPERATION_ABORTED);
+  }
+  EXPECT_TRUE(port.is_empty());
 }
 
 TEST_F(PortThreads, TheThreadThatCameLastIsReleasedFirst) {
