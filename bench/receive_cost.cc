@@ -6,10 +6,11 @@
 // through a DPDK ring port. Each side sends, the other receives: in a ping-pong the acknowledgement
 // rides on the answer, so one receive is one frame.
 //
-// usage: receive_cost tcp|udp ROUNDS [blocking|at-once|event|routine|loan|loan-at-once]
+// usage: receive_cost tcp|udp ROUNDS [blocking|at-once|event|routine|port|loan|loan-at-once]
 //   blocking  WSPRecv waits for the frame           at-once  it has arrived already
 //   event     WSPRecv is pending when it arrives, WSPGetOverlappedResult waits for the end
 //   routine   the same, a completion routine runs in SleepEx
+//   port      the same, GetQueuedCompletionStatus waits for the packet
 //   loan, loan-at-once   like blocking and at-once, but lent instead of copied, and given back
 #include <arpa/inet.h>
 
@@ -137,6 +138,16 @@ void await_routine(SOCKET) {
   check(SleepEx(INFINITE, TRUE) == WAIT_IO_COMPLETION && pending_result == kBytes, "SleepEx");
 }
 
+HANDLE port;
+
+void await_packet(SOCKET) {
+  ULONG_PTR key = 0;
+  LPOVERLAPPED done = nullptr;
+  check(GetQueuedCompletionStatus(port, &pending_result, &key, &done, INFINITE) != FALSE &&
+            done == &pending && pending_result == kBytes,
+        "GetQueuedCompletionStatus");
+}
+
 /// What a receiver does before the frame is sent, and after.
 struct Kind {
   const char* name;
@@ -159,6 +170,7 @@ const Kind kKinds[] = {
        borrow_on(s);
      }},
     {"event", [](SOCKET s) { post(s, nullptr); }, await_result},
+    {"port", [](SOCKET s) { post(s, nullptr); }, await_packet},
     {"routine", [](SOCKET s) { post(s, on_done); }, await_routine},
 };
 
@@ -178,7 +190,7 @@ int main(int argc, char** argv) {
   if (rounds <= 0 || (!is_udp && std::strcmp(argv[1], "tcp") != 0) || kind == nullptr) {
     std::fprintf(stderr,
                  "usage: receive_cost tcp|udp ROUNDS "
-                 "[blocking|at-once|event|routine|loan|loan-at-once]\n");
+                 "[blocking|at-once|event|routine|port|loan|loan-at-once]\n");
     return 2;
   }
   WSPDATA data;
@@ -200,6 +212,13 @@ int main(int argc, char** argv) {
     for (const SOCKET s : {client, server}) {
       spi.lpWSPSetSockOpt(s, WS_IPPROTO_TCP, WS_TCP_NODELAY, reinterpret_cast<const CHAR*>(&on),
                           sizeof on, &error);
+    }
+  }
+  if (std::strcmp(kind->name, "port") == 0) {
+    port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, nullptr, 0, 0);
+    for (const SOCKET s : {client, server}) {
+      check(CreateIoCompletionPort(reinterpret_cast<HANDLE>(s), port, 1, 0) == port,
+            "CreateIoCompletionPort");
     }
   }
   for (int i = 0; i < rounds; ++i) {

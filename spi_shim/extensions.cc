@@ -7,7 +7,10 @@
 #include <iterator>
 
 #include "millrace/loan.h"
+#include "spi_shim/accept_ex.h"
+#include "spi_shim/connect_ex.h"
 #include "spi_shim/probe.h"
+#include "spi_shim/transmit.h"
 
 namespace millrace {
 namespace {
@@ -29,6 +32,12 @@ const Extension* find_extension(const GUID& id) noexcept {
   static const Extension kExtensions[] = {
       row<LPFN_MILLRACE_RECVLOAN>(WSAID_MILLRACE_RECVLOAN, recv_loan),
       row<LPFN_MILLRACE_RETURNLOAN>(WSAID_MILLRACE_RETURNLOAN, return_loan),
+      row<LPFN_ACCEPTEX>(WSAID_ACCEPTEX, accept_ex),
+      row<LPFN_GETACCEPTEXSOCKADDRS>(WSAID_GETACCEPTEXSOCKADDRS, get_accept_ex_sockaddrs),
+      row<LPFN_CONNECTEX>(WSAID_CONNECTEX, connect_ex),
+      row<LPFN_DISCONNECTEX>(WSAID_DISCONNECTEX, disconnect_ex),
+      row<LPFN_TRANSMITFILE>(WSAID_TRANSMITFILE, transmit_file),
+      row<LPFN_TRANSMITPACKETS>(WSAID_TRANSMITPACKETS, transmit_packets),
   };
   const auto* const end = std::end(kExtensions);
   const auto* const it =

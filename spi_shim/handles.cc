@@ -3,16 +3,65 @@
 
 #include "spi_shim/listeners.h"
 #include "spi_shim/probe.h"
+#include <atomic>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+
 #include "spi_shim/startup.h"
 
 namespace millrace {
 
-SOCKET inner_handle(SOCKET s) noexcept {
+namespace {
+
+/// Handles whose sockets are on another Stack than they say. Looked at only while there are some.
+struct Moves {
+  std::shared_mutex mutex;
+  std::unordered_map<SOCKET, SOCKET> to;
+  std::atomic<size_t> n{0};
+};
+
+Moves& moves() {
+  static Moves& all = *new Moves;  // never destroyed: threads end after static objects do
+  return all;
+}
+
+/// As the Stack that made it named it.
+SOCKET first_handle(SOCKET s) noexcept {
   const auto query = upcalls().lpWPUQuerySocketHandleContext;
   if (query == nullptr) return s;
   DWORD_PTR context = 0;
   INT error = 0;
   return query(s, &context, &error) == 0 ? static_cast<SOCKET>(context) : INVALID_SOCKET;
+}
+
+}  // namespace
+
+SOCKET inner_handle(SOCKET s) noexcept {
+  const SOCKET first = first_handle(s);
+  if (moves().n.load(std::memory_order_acquire) == 0) return first;
+  const std::shared_lock guard(moves().mutex);
+  const auto it = moves().to.find(first);
+  return it == moves().to.end() ? first : it->second;
+}
+
+void move_handle(SOCKET from, SOCKET to) {
+  const std::lock_guard guard(moves().mutex);
+  // A socket that is used again and again moves more than once.
+  for (auto& [first, last] : moves().to) {
+    if (last == from) {
+      last = to;
+      return;
+    }
+  }
+  moves().to[from] = to;
+  moves().n = moves().to.size();
+}
+
+void forget_moves() noexcept {
+  const std::lock_guard guard(moves().mutex);
+  moves().to.clear();
+  moves().n = 0;
 }
 
 SOCKET publish(SOCKET inner, DWORD catalog_entry, INT& error) noexcept {
@@ -35,6 +84,11 @@ SOCKET publish_or_close(SOCKET inner, DWORD catalog_entry, LPINT lpErrno) noexce
 }
 
 void retire(SOCKET s) noexcept {
+  if (moves().n.load(std::memory_order_acquire) != 0) {
+    const std::lock_guard guard(moves().mutex);
+    moves().to.erase(first_handle(s));
+    moves().n = moves().to.size();
+  }
   INT ignored = 0;
   if (upcalls().lpWPUCloseSocketHandle != nullptr) upcalls().lpWPUCloseSocketHandle(s, &ignored);
 }

@@ -13,6 +13,11 @@ namespace millrace {
 /// The Stack's handle for an application's; the same value when it is nobody's.
 SOCKET inner_handle(SOCKET s) noexcept;
 
+/// From now on the handle `from` of a Stack means `to`, on another Stack: AcceptEx gave a connection
+/// that came there to a socket that was made here. Until retire(), or forget_moves().
+void move_handle(SOCKET from, SOCKET to);
+void forget_moves() noexcept;
+
 /// Names a socket to the application. Called without the Stack's lock: it may make an upcall.
 /// @return INVALID_SOCKET and the upcall's error
 SOCKET publish(SOCKET inner, DWORD catalog_entry, INT& error) noexcept;

@@ -5,6 +5,9 @@
 #include <cstring>
 
 #include "spi_shim/call.h"
+#include "spi_shim/connect_ex.h"
+#include "spi_shim/extensions.h"
+#include "spi_shim/ioctl_settings.h"
 #include "spi_shim/multicast.h"
 #include "spi_shim/option_structs.h"
 #include "spi_shim/option_table.h"
@@ -48,6 +51,9 @@ int get_open_type(CHAR* value, LPINT length, LPINT lpErrno) noexcept {
 int WSPAPI wsp_set_sock_opt(SOCKET s, int level, int optname, const CHAR* optval, int optlen,
                             LPINT lpErrno) noexcept {
   if (is_open_type(level, optname)) return set_open_type(optval, optlen, lpErrno);
+  if (level == WS_SOL_SOCKET && is_context_option(optname)) {
+    return update_context(s, optname, optval, optlen, lpErrno);
+  }
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
   if (optlen < 1 || !can_read(optval, static_cast<size_t>(optlen))) {

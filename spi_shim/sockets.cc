@@ -8,6 +8,7 @@
 #include "spi_shim/call.h"
 #include "spi_shim/catalog.h"
 #include "spi_shim/duplicates.h"
+#include "spi_shim/accept_ex.h"
 #include "spi_shim/listeners.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
@@ -128,7 +129,9 @@ int WSPAPI wsp_connect(SOCKET s, const WS_sockaddr* name, int namelen, LPWSABUF,
 
 int WSPAPI wsp_shutdown(SOCKET s, int how, LPINT lpErrno) noexcept {
   const Call call(s, lpErrno);
-  return call ? call.done(call.socket().shutdown(how)) : SOCKET_ERROR;
+  if (!call) return SOCKET_ERROR;
+  if (call.socket().context != Context::kWhole) return call.fail(WsaError::kNotConn);  // rule 191
+  return call.done(call.socket().shutdown(how));
 }
 
 // Disconnect data is not TCP/IP's: without it these are halves of WSPShutdown.
@@ -153,6 +156,7 @@ int WSPAPI wsp_send_disconnect(SOCKET s, LPWSABUF lpOutboundDisconnectData,
 
 int WSPAPI wsp_close_socket(SOCKET s, LPINT lpErrno) noexcept {
   const Inside inside;
+  end_accept_on(s);
   // A listener's twins go first: with it goes the claim on the port, and the next one may listen there.
   std::vector<SOCKET> twins;
   if (running_stacks().size() > 1) {
@@ -188,7 +192,7 @@ int WSPAPI wsp_get_sock_name(SOCKET s, WS_sockaddr* name, LPINT namelen, LPINT l
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
   const Socket& socket = call.socket();
-  const bool has_name = socket.local().port != 0;
+  const bool has_name = socket.local().port != 0 && socket.context != Context::kAccepted;
   return name_of(call, has_name ? std::optional(socket.local()) : std::nullopt, WsaError::kInval,
                  name, namelen);
 }
@@ -196,7 +200,9 @@ int WSPAPI wsp_get_sock_name(SOCKET s, WS_sockaddr* name, LPINT namelen, LPINT l
 int WSPAPI wsp_get_peer_name(SOCKET s, WS_sockaddr* name, LPINT namelen, LPINT lpErrno) noexcept {
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
-  return name_of(call, call.socket().peer(), WsaError::kNotConn, name, namelen);
+  const bool has_peer = call.socket().context == Context::kWhole;  // winsock-rules 191
+  return name_of(call, has_peer ? call.socket().peer() : std::nullopt, WsaError::kNotConn, name,
+                 namelen);
 }
 
 }  // namespace

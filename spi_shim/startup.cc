@@ -13,6 +13,8 @@
 #include "dpdk_io/startup_error.h"
 #include "millrace/counters.h"
 #include "spi_shim/blocking.h"
+#include "spi_shim/handles.h"
+#include "spi_shim/ports.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
 #include "spi_shim/routines.h"
@@ -52,11 +54,18 @@ void post_message(HWND window, UINT message, SOCKET s, LPARAM detail) {
   if (post != nullptr) post(window, message, s, detail);
 }
 
+void queue_packet(const Completion& completion) {
+  (void)port_post(completion.packets.port,
+                  {completion.packets.key, completion.tell.overlapped, status_of(completion.outcome),
+                   completion.outcome.bytes});
+}
+
 Application application() {
   Application mine;
   mine.post_message = post_message;
   mine.signal_event = signal_event;
   mine.queue_routine = queue_routine;
+  mine.queue_packet = queue_packet;
   mine.thread = this_thread;
   mine.begin_wait = begin_alertable_wait;
   mine.end_wait = end_alertable_wait;
@@ -78,6 +87,7 @@ int bring_up(Started& state) noexcept {
     state.runtime = std::make_unique<Runtime>(Config::from_environment());
     set_application(*state.runtime);
     running = state.runtime.get();
+    poke_port_waiters();
     return 0;
   } catch (const std::exception& e) {  // StartupError, or no memory
     std::fprintf(stderr, "millrace: %s\n", e.what());
@@ -152,9 +162,11 @@ int wsp_cleanup(LPINT lpErrno) noexcept {
   }
   if (--state.count == 0) {
     running = nullptr;
+    poke_port_waiters();
     state.runtime->end_calls();
     while (n_inside.load() != 0) std::this_thread::yield();
     state.runtime.reset();
+    forget_moves();
     leave_faults_alone();
   }
   return 0;

@@ -3,74 +3,11 @@
 // two that lend them, which are extension functions.
 #include "spi_shim/call.h"
 #include "spi_shim/extensions.h"
+#include "spi_shim/overlapped.h"
 #include "spi_shim/procedures.h"
-#include "spi_shim/threads.h"
-#include "spi_shim/upcalls.h"
 
 namespace millrace {
 namespace {
-
-constexpr ULONG_PTR kSuppressPort = 1;  // low bit of hEvent: no port packet, the event as usual
-
-/// The parameters that make a call overlapped.
-struct OverlappedArguments {
-  LPWSAOVERLAPPED overlapped;
-  LPWSAOVERLAPPED_COMPLETION_ROUTINE routine;
-  LPWSATHREADID thread;
-  bool is_there = overlapped == nullptr || (is_running() && can_write(overlapped));
-};
-
-/// What they ask for. On a socket made without WSA_FLAG_OVERLAPPED they are ignored (contract: B5);
-/// with a routine and no lpOverlapped the call is synchronous (rule 35). The low bit of hEvent keeps
-/// the packet from a port; with a routine hEvent is the caller's own (contract: B18).
-Overlapped overlapped_of(const Socket& socket, const OverlappedArguments& arguments,
-                         const std::optional<WSATHREADID>& thread) noexcept {
-  if (arguments.overlapped == nullptr || !socket.options.is_overlapped) return {};
-  Overlapped tell;
-  tell.overlapped = arguments.overlapped;
-  tell.routine = arguments.routine;
-  tell.owner = this_thread();
-  if (!arguments.is_there) return tell;
-  if (arguments.routine != nullptr) {
-    tell.thread = thread.value_or(WSATHREADID{});
-  } else {
-    const auto event = reinterpret_cast<ULONG_PTR>(arguments.overlapped->hEvent) & ~kSuppressPort;
-    tell.event = reinterpret_cast<HANDLE>(event);
-  }
-  return tell;
-}
-
-/// The thread that the routine is to run on. Ws2_32 always names it; a program that has none may leave
-/// it out and means the calling thread. @return nothing: there is no such thread (rule 60)
-std::optional<WSATHREADID> thread_of(const OverlappedArguments& arguments) noexcept {
-  if (arguments.overlapped == nullptr || !arguments.is_there) return std::nullopt;
-  if (arguments.routine == nullptr) return std::nullopt;
-  WSATHREADID thread{};
-  if (arguments.thread != nullptr) {
-    if (!can_read(arguments.thread)) return std::nullopt;
-    thread = *arguments.thread;
-    return !are_own(upcalls()) || is_thread(thread) ? std::optional(thread) : std::nullopt;
-  }
-  const bool is_own = are_own(upcalls()) && open_this_thread(thread);
-  return is_own ? std::optional(thread) : std::nullopt;
-}
-
-/// An overlapped call has its WSAOVERLAPPED, and its routine a thread.
-bool is_usable(const OverlappedArguments& arguments, const Overlapped& tell,
-               const std::optional<WSATHREADID>& thread) noexcept {
-  return tell.overlapped == nullptr ||
-         (arguments.is_there && (arguments.routine == nullptr || thread.has_value()));
-}
-
-// hEvent is nonsignalled from the start of the operation (winsock-rules 41); before the lock, since
-// the event is the application's.
-void reset_event(const OverlappedArguments& arguments) noexcept {
-  if (arguments.overlapped == nullptr || !arguments.is_there || arguments.routine != nullptr) return;
-  if (arguments.overlapped->hEvent == nullptr) return;
-  INT ignored;
-  const auto event = reinterpret_cast<ULONG_PTR>(arguments.overlapped->hEvent) & ~kSuppressPort;
-  upcalls().lpWPUResetEvent(reinterpret_cast<HANDLE>(event), &ignored);
-}
 
 /// The array and what it names are in memory: to be written, or to be read (contract: E6). Asked
 /// before the lock is taken, since a page may have to be fetched, and the application may handle
@@ -118,8 +55,10 @@ int receive(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberO
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
   const Overlapped tell = overlapped_of(call.socket(), arguments, thread);
-  if (!is_memory || !has_count(lpNumberOfBytesRecvd, tell) || !is_usable(arguments, tell, thread)) {
-    return call.fail(WsaError::kFault);
+  if (!is_memory || !has_count(lpNumberOfBytesRecvd, tell)) return call.fail(WsaError::kFault);
+  if (const WsaError error = refusal(call.socket(), arguments, tell, thread);
+      error != WsaError::kOk) {
+    return call.fail(error);
   }
   const Outcome outcome = call.socket().receive({{lpBuffers, dwBufferCount}, *lpFlags, from, tell});
   return report(call, outcome, lpNumberOfBytesRecvd, lpFlags);
@@ -138,8 +77,10 @@ int send(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberOfBy
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
   const Overlapped tell = overlapped_of(call.socket(), arguments, thread);
-  if (!is_memory || !has_count(lpNumberOfBytesSent, tell) || !is_usable(arguments, tell, thread)) {
-    return call.fail(WsaError::kFault);
+  if (!is_memory || !has_count(lpNumberOfBytesSent, tell)) return call.fail(WsaError::kFault);
+  if (const WsaError error = refusal(call.socket(), arguments, tell, thread);
+      error != WsaError::kOk) {
+    return call.fail(error);
   }
   SendCall request{{lpBuffers, dwBufferCount}, dwFlags, std::nullopt, tell};
   // On a stream the address is ignored (WSPSendTo).
@@ -201,9 +142,12 @@ int WSPAPI recv_loan(SOCKET s, LPWSABUF lpBuffers, LPDWORD lpdwBufferCount,
   const Overlapped tell = overlapped_of(call.socket(), arguments, thread);
   if (!can_write(lpdwBufferCount) || !can_write_objects(lpBuffers, *lpdwBufferCount) ||
       !can_write(lpFlags) || !can_count(lpNumberOfBytesRecvd) ||
-      !has_count(lpNumberOfBytesRecvd, tell) || !can_say_from(from) ||
-      !is_usable(arguments, tell, thread)) {
+      !has_count(lpNumberOfBytesRecvd, tell) || !can_say_from(from)) {
     return call.fail(WsaError::kFault);
+  }
+  if (const WsaError error = refusal(call.socket(), arguments, tell, thread);
+      error != WsaError::kOk) {
+    return call.fail(error);
   }
   const std::span array(lpBuffers, *lpdwBufferCount);
   LoanCursor to(call.socket(), array, tell.overlapped == nullptr ? nullptr : lpdwBufferCount);

@@ -24,6 +24,8 @@ struct Application {
                                                                                LPARAM) {};
   /// Queues the completion's routine to the thread that started the operation (contract: B19).
   void (*queue_routine)(const Completion& completion) = [](const Completion&) {};
+  /// Queues a packet to the completion's port.
+  void (*queue_packet)(const Completion& completion) = [](const Completion&) {};
   /// Names the calling thread; 0: nobody in particular.
   uint32_t (*thread)() = [] { return 0u; };
   /// Between these two, an APC that is queued to the calling thread pokes the waiter.

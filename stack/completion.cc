@@ -54,16 +54,18 @@ void mark_pending(WSAOVERLAPPED& overlapped) noexcept {
   internal_of(overlapped).store(WSS_OPERATION_IN_PROGRESS, std::memory_order_relaxed);
 }
 
-void Completion::show(const Application& application) const noexcept {
+void Completion::show(const Application& application) noexcept {
+  if (tell.finisher != nullptr && tell.finisher->call(*tell.finisher, *this)) return;
   if (tell.overlapped == nullptr) return;
   tell.overlapped->InternalHigh = outcome.bytes;
   internal_of(*tell.overlapped).store(status_of(outcome), std::memory_order_release);
   // From here on a caller without a routine may have freed the WSAOVERLAPPED.
   if (tell.routine != nullptr) {
     application.queue_routine(*this);
-  } else if (tell.event != nullptr) {
-    application.signal_event(tell.event);  // contract: B17
+    return;
   }
+  if (tell.event != nullptr) application.signal_event(tell.event);  // contract: B17
+  if (packets.port != nullptr) application.queue_packet(*this);     // winsock-rules 63
 }
 
 }  // namespace millrace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How a finished overlapped operation reaches its caller: the WSAOVERLAPPED, then the event or the
-// completion routine.
+// How a finished overlapped operation reaches its caller: the WSAOVERLAPPED, then the completion
+// routine, or the event and the packet of a completion port.
 //
 // Completions are posted under the Stack's lock and shown after it: showing one calls the
 // application's table of upcalls, and no application code runs under the lock.
@@ -35,6 +35,20 @@ bool is_pending(const WSAOVERLAPPED& overlapped) noexcept;
 /// Marks the start. InternalHigh keeps its value (winsock-rules 41).
 void mark_pending(WSAOVERLAPPED& overlapped) noexcept;
 
+/// Where packets go: a completion port and the key that it was given for a socket.
+struct PacketTarget {
+  HANDLE port = nullptr;  ///< null: nowhere
+  ULONG_PTR key = 0;
+};
+
+struct Completion;
+
+/// Has the first look at a completion, before its caller; without the Stack's lock.
+struct Finisher {
+  /// May change the outcome. @return true: it told the caller itself, nothing else is to be done
+  bool (*call)(Finisher& self, Completion& completion) = nullptr;
+};
+
 /// How the caller wants to hear of the end. Neither: the call is nonoverlapped (contract: B4).
 struct Overlapped {
   WSAOVERLAPPED* overlapped = nullptr;
@@ -42,6 +56,8 @@ struct Overlapped {
   LPWSAOVERLAPPED_COMPLETION_ROUTINE routine = nullptr;
   WSATHREADID thread{};  ///< of the routine; a copy of the caller's (contract: B19)
   uint32_t owner = 0;    ///< the thread that started it (contract: B21)
+  bool has_packet = true;  ///< false: none, though the socket has a completion port
+  Finisher* finisher = nullptr;
 };
 
 struct Application;
@@ -51,10 +67,11 @@ struct Completion {
   Overlapped tell;
   Outcome outcome;
   const Socket* socket = nullptr;  ///< for telling sockets apart only; it may be gone
+  PacketTarget packets;            ///< the socket's port, as of the end of the operation
 
-  /// Writes the WSAOVERLAPPED, then signals the event or queues the routine. The caller's memory
-  /// may be gone afterwards.
-  void show(const Application& application) const noexcept;
+  /// Writes the WSAOVERLAPPED, then queues the routine, or signals the event and queues a packet. The
+  /// caller's memory may be gone afterwards.
+  void show(const Application& application) noexcept;
 };
 
 }  // namespace millrace

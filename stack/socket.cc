@@ -56,6 +56,8 @@ WsaError Socket::close() {
   finish_all(urgent_receives_, WsaError::kOperationAborted);
   finish_all(sends_, WsaError::kOperationAborted);
   if (events_ != nullptr) finish_all(events_->changes, WsaError::kOperationAborted);
+  finish_all(accepts_, WsaError::kOperationAborted);
+  finish_all(disconnects_, WsaError::kOperationAborted);
   inbox_.clear();
   stack_.loans.reclaim(loans);
   if (is_bound_) stack_.unclaim(*this);
@@ -138,29 +140,57 @@ void Socket::finish(RequestQueue& queue, Request& request, WsaError error) noexc
     return;
   }
   if (request.loans.is_set()) request.loans.report();
-  stack_.post({request.tell, request.outcome, this});
+  const PacketTarget target = request.tell.has_packet ? port_link.target : PacketTarget{};
+  stack_.post({request.tell, request.outcome, this, target});
   stack_.free_request(request);
 }
 
 void Socket::complete_now(const Overlapped& tell, const Outcome& outcome) {
   if (tell.overlapped == nullptr || outcome.error != WsaError::kOk) return;
-  stack_.post({tell, outcome, this});
+  const bool has_packet = tell.has_packet && !port_link.skips_success;  // winsock-rules 67
+  stack_.post({tell, outcome, this, has_packet ? port_link.target : PacketTarget{}});
 }
 
-void Socket::cancel_requests_of(uint32_t thread) noexcept {
+uint32_t Socket::cancel(const Cancelled& which) noexcept {
+  uint32_t n = 0;
   RequestQueue* const changes = events_ == nullptr ? nullptr : &events_->changes;
-  for (RequestQueue* queue : {&receives_, &urgent_receives_, &sends_, changes}) {
-    for (Request* request = queue == nullptr ? nullptr : queue->front(); request != nullptr;) {
-      Request* const next = request->next;
-      if (request->waiter == nullptr && request->tell.owner == thread) {
-        request->tell.routine = nullptr;  // it has nowhere to run (winsock-rules 142)
-        // What MSG_WAITALL has got so far is not lost (winsock-rules 141).
-        const bool has_bytes = queue != &sends_ && request->bytes != 0;
-        finish(*queue, *request, has_bytes ? WsaError::kOk : WsaError::kOperationAborted);
-      }
-      request = next;
-    }
+  for (RequestQueue* queue :
+       {&receives_, &urgent_receives_, &sends_, &accepts_, &disconnects_, changes}) {
+    if (queue != nullptr) n += cancel_in(*queue, which);
   }
+  return n;
+}
+
+Completion Socket::take_accept() noexcept {
+  Request& request = *accepts_.front();
+  const PacketTarget target = request.tell.has_packet ? port_link.target : PacketTarget{};
+  const Completion completion{request.tell, {}, this, target};
+  accepts_.pop();
+  stack_.free_request(request);
+  return completion;
+}
+
+uint32_t Socket::cancel_in(RequestQueue& queue, const Cancelled& which) noexcept {
+  uint32_t n = 0;
+  for (Request* request = queue.front(); request != nullptr;) {
+    Request* const next = request->next;
+    const Overlapped& tell = request->tell;
+    // Whoever takes packets needs no thread that started the operation (winsock-rules 142).
+    const bool outlives_thread = which.thread_ends && port_link.target.port != nullptr &&
+                                 tell.event == nullptr && tell.routine == nullptr;
+    const bool is_meant = request->waiter == nullptr && !outlives_thread &&
+                          (which.thread == 0 || tell.owner == which.thread) &&
+                          (which.overlapped == nullptr || tell.overlapped == which.overlapped);
+    if (is_meant) {
+      if (which.thread_ends) request->tell.routine = nullptr;  // it has nowhere to run
+      // What MSG_WAITALL has got so far is not lost (winsock-rules 141).
+      const bool has_bytes = &queue != &sends_ && request->bytes != 0;
+      finish(queue, *request, has_bytes ? WsaError::kOk : WsaError::kOperationAborted);
+      ++n;
+    }
+    request = next;
+  }
+  return n;
 }
 
 bool Socket::has_routine(const WSAOVERLAPPED& overlapped) const noexcept {

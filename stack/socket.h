@@ -80,6 +80,22 @@ struct SocketOptions {
   uint32_t multicast_interface_as_set = 0;  ///< an IPv4 address in network order, or an index
 };
 
+/// The completion port of a socket, for its whole life (winsock-rules 70).
+struct PortLink {
+  PacketTarget target;
+  bool skips_success = false;  ///< FILE_SKIP_COMPLETION_PORT_ON_SUCCESS
+};
+
+/// Which of a socket's overlapped operations to cancel.
+struct Cancelled {
+  uint32_t thread = 0;                         ///< only what this one started; 0: any
+  const WSAOVERLAPPED* overlapped = nullptr;   ///< only this one
+  bool thread_ends = false;
+};
+
+/// What a connection that AcceptEx or ConnectEx made lacks until its context is updated.
+enum class Context : uint8_t { kWhole, kAccepted, kConnected };
+
 struct ReceiveCall {
   std::span<const WSABUF> buffers;
   uint32_t flags = 0;
@@ -136,6 +152,29 @@ class Socket {
   /// Blocks.
   virtual Outcome send(const SendCall& call) = 0;
   virtual WsaError shutdown(int how) = 0;
+
+  // ---- what the extension functions of Windows need (spi_shim/EXTENSIONS.md) ----
+
+  /// ConnectEx: pending until the connection is there and what `call` has is on its way.
+  virtual Outcome connect_ex(const Endpoint&, const SendCall&) { return {WsaError::kOpNotSupp}; }
+  /// DisconnectEx: done when the peer has acknowledged the end, for reuse when it has closed, too. Blocks
+  /// without a WSAOVERLAPPED.
+  virtual Outcome disconnect(const Overlapped&, bool) { return {WsaError::kNotConn}; }
+  /// AcceptEx: queues it; the shim serves the queue.
+  virtual Outcome start_accept(const Overlapped& tell) { return start(accepts_, tell, {}); }
+  bool has_accepts() const noexcept { return !accepts_.empty(); }
+  /// Takes the first one off the queue, and its target for packets; only while has_accepts().
+  virtual Completion take_accept() noexcept;
+  /// A connection that accept() gave is the next one again. @owner takes the reference
+  virtual void give_back(Socket& /*child*/) noexcept {}
+  Finisher* on_connection = nullptr;  ///< called when connections wait, after the lock
+  SOCKET accepts_for = 0;             ///< of a listener or its twin: the application's one
+  bool serves_accepts = false;        ///< a thread is at it
+  bool serves_again = false;
+  SOCKET accepting_on = 0;  ///< an AcceptEx on this listener is going to use this socket
+  const WSAOVERLAPPED* accepting = nullptr;
+  Context context = Context::kWhole;
+  bool was_reused = false;
   /// Memberships of groups; they end with the socket.
   virtual WsaError change_groups(const GroupChange&) { return WsaError::kNoProtoOpt; }
   /// WSPJoinLeaf, for datagrams.
@@ -181,6 +220,7 @@ class Socket {
   // ---- what options ask ----
 
   SocketOptions options;
+  PortLink port_link;
   /// Brings a changed option to the pcb.
   virtual void apply_options() noexcept = 0;
   WsaError last_error() const noexcept { return so_error_; }
@@ -229,8 +269,8 @@ class Socket {
 
   /// The turn's last word: completes what was filled, credits the window, wakes who waits.
   virtual void settle() noexcept;
-  /// The thread exits: the requests that it started end with kOperationAborted.
-  void cancel_requests_of(uint32_t thread) noexcept;
+  /// Those requests end with kOperationAborted. @return how many
+  virtual uint32_t cancel(const Cancelled& which) noexcept;
   /// True while an overlapped request with this WSAOVERLAPPED and a completion routine is queued.
   virtual bool has_routine(const WSAOVERLAPPED& overlapped) const noexcept;
   /// The moment to try what failed for lack of memory.
@@ -304,6 +344,8 @@ class Socket {
   }
   /// The end of a receive, however it ends, allows FD_READ and FD_OOB (winsock-rules 146).
   class Receiving;
+  /// Of one queue. @return how many
+  uint32_t cancel_in(RequestQueue& queue, const Cancelled& which) noexcept;
 
   Stack& stack_;
   const Transport transport_;
@@ -318,6 +360,8 @@ class Socket {
   RequestQueue receives_;
   RequestQueue urgent_receives_;  ///< with MSG_OOB
   RequestQueue sends_;
+  RequestQueue accepts_;
+  RequestQueue disconnects_;
 
  private:
   friend class Stack;

@@ -116,6 +116,7 @@ Stack::~Stack() {
   siblings_.set(index_, nullptr);
   end_calls();
   settle_dirty();  // the last references
+  for (Socket* const socket : retry_) socket->unref();
   dhcp_.reset();
   drain_lwip();
   netifs_.clear();
@@ -138,7 +139,7 @@ void Stack::end_calls() noexcept {
   end_sockets();
   lock_.lock();
   while (n_guards_ != 0) lock_.give_way();
-  for (const Completion& completion : posted_) completion.show(application);
+  for (Completion& completion : posted_) completion.show(application);
   posted_.clear();
   signals_.clear();
   lock_.unlock();
@@ -274,7 +275,7 @@ void Stack::settle_dirty() noexcept {
 
 void Stack::cancel_requests_of(uint32_t thread) noexcept {
   for (const Slot& slot : slots_) {
-    if (slot.socket != nullptr) slot.socket->cancel_requests_of(thread);
+    if (slot.socket != nullptr) (void)slot.socket->cancel({.thread = thread, .thread_ends = true});
   }
 }
 
@@ -352,6 +353,11 @@ WsaError Stack::take_back(std::span<WSABUF> loaned, size_t& n_taken, bool is_las
   if (!is_last || n_taken == loaned.size()) return WsaError::kOk;
   counters.loans_unknown += loaned.size() - n_taken;
   return WsaError::kInval;
+}
+
+Socket* Stack::replace(SOCKET handle, Socket& by) noexcept {
+  by.ref();
+  return std::exchange(slots_[handle >> kSlotShift & kSlotMask].socket, &by);
 }
 
 void Stack::erase(SOCKET handle) noexcept {

@@ -102,6 +102,9 @@ class Stack {
   virtual WaitEnd block(Waiter& waiter, uint64_t deadline_ns) noexcept;
   /// Blocks until the operation's completion was shown. @errors kIntr: cancelled
   virtual WsaError wait_until_shown(const WSAOVERLAPPED& overlapped) noexcept;
+  /// One round of waiting for it: until it was shown, the waiter is poked, or the deadline passed.
+  virtual void watch_until_shown(Waiter& waiter, const WSAOVERLAPPED& overlapped,
+                                 uint64_t deadline_ns) noexcept;
   /// Cancels what the thread, or any thread, is blocked in (contract: E3). @return how many calls
   virtual uint32_t cancel_blocked(std::optional<uint32_t> thread) noexcept;
   /// The thread exits: what it started ends with kOperationAborted (contract: B21).
@@ -142,6 +145,9 @@ class Stack {
   static uint32_t index_in(SOCKET handle) noexcept {
     return static_cast<uint32_t>(handle >> kIndexShift & kIndexMask);
   }
+  /// The handle names another socket from now on; the table has a reference of its own.
+  /// @return what it named before, with the table's reference
+  virtual Socket* replace(SOCKET handle, Socket& by) noexcept;
   /// Takes the handle away and drops the table's reference.
   virtual void erase(SOCKET handle) noexcept;
 
@@ -193,7 +199,7 @@ class Stack {
 
   Request* new_request();
   void free_request(Request& request) noexcept;
-  void post(const Completion& completion);
+  virtual void post(const Completion& completion);
   void post(const EventSignal& signal);
   /// Shows what is posted, and waits until other threads have shown what they took.
   void finish_showing() noexcept;
@@ -266,6 +272,8 @@ class Stack {
   void idle(uint64_t& idle_since_ns) noexcept;
   bool wait_with_hook(Waiter& waiter, uint64_t deadline_ns, const BlockingHook& hook) noexcept;
   void show_posted() noexcept;
+  template <typename Sleep>
+  void watch(Waiter& waiter, const WSAOVERLAPPED& overlapped, Sleep sleep) noexcept;
   void settle_dirty() noexcept;
   void run_timers(uint64_t now) noexcept;
   void run_second_timers() noexcept;

@@ -29,6 +29,10 @@ class TcpSocket final : public Socket {
   WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
   WsaError shutdown(int how) override;
+  Outcome connect_ex(const Endpoint& peer, const SendCall& call) override;
+  Outcome disconnect(const Overlapped& tell, bool for_reuse) override;
+  void give_back(Socket& child) noexcept override;
+  uint32_t cancel(const Cancelled& which) noexcept override;
   bool is_readable() const noexcept override;
   bool is_writable() const noexcept override;
   bool has_exception() const noexcept override {
@@ -108,6 +112,7 @@ class TcpSocket final : public Socket {
   WsaError send_refusal() const noexcept;
   uint32_t write(BufferCursor& from, uint32_t flags) noexcept;
   void serve_sends() noexcept;
+  void serve_disconnects() noexcept;
   uint32_t send_buffer() const noexcept;
   uint32_t send_room() const noexcept;
   bool everything_is_acknowledged() const noexcept;

@@ -126,11 +126,19 @@ void TcpSocket::settle() noexcept {
     if (state_ != State::kOpen) finish_all(urgent_receives_, end_of_stream());
   }
   if (pcb_ == nullptr) {
-    finish_all(sends_, end_error_ == WsaError::kOk ? WsaError::kConnAborted : end_error_);
+    const WsaError why = state_ == State::kFailed ? so_error_ : end_error_;
+    finish_all(sends_, why == WsaError::kOk ? WsaError::kConnAborted : why);
     // Operations in progress hear of the keep-alive, later ones of no connection: winsock-rules 95.
     if (end_error_ == WsaError::kNetReset) end_error_ = WsaError::kNotConn;
   } else if (!sends_.empty() && state_ == State::kConnected) {
     serve_sends();
+  }
+  if (!disconnects_.empty()) serve_disconnects();
+  if (on_connection != nullptr && listening_ != nullptr && !listening_->queue.empty()) {
+    Completion news;
+    news.tell.finisher = on_connection;
+    news.packets.key = accepts_for;
+    stack_.post(news);
   }
   Socket::settle();
 }

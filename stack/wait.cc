@@ -215,7 +215,7 @@ void Stack::show_posted() noexcept {
   n_showing_.fetch_add(1, std::memory_order_relaxed);  // under the lock: nobody misses it
   ++n_showing_here;
   lock_.unlock();
-  for (const Completion& completion : mine) completion.show(shown_to);
+  for (Completion& completion : mine) completion.show(shown_to);
   for (const EventSignal& signal : signals) signal.show(shown_to);
   --n_showing_here;
   n_showing_.fetch_sub(1, std::memory_order_release);
@@ -236,25 +236,38 @@ void Stack::finish_showing() noexcept {
 }
 
 // Posted under the lock, shown after it: between the two there is nothing to sleep for.
-WsaError Stack::wait_until_shown(const WSAOVERLAPPED& overlapped) noexcept {
-  Waiter waiter;
-  ResultWatch watch{&overlapped, &waiter, watches_};
-  watches_ = &watch;
-  WsaError error = WsaError::kOk;
-  while (error == WsaError::kOk && is_pending(overlapped)) {
+template <typename Sleep>
+void Stack::watch(Waiter& waiter, const WSAOVERLAPPED& overlapped, Sleep sleep) noexcept {
+  ResultWatch mine{&overlapped, &waiter, watches_};
+  watches_ = &mine;
+  for (bool goes_on = true; goes_on && is_pending(overlapped);) {
     if (has_posted()) {
       show_posted();
       lock_.lock();
     } else if (n_showing_.load(std::memory_order_acquire) != 0) {
       lock_.give_way();
-    } else if (block(waiter, kNoDeadline) == WaitEnd::kCancelled) {
-      error = WsaError::kIntr;
+    } else {
+      goes_on = sleep();
     }
   }
   ResultWatch** link = &watches_;
-  while (*link != &watch) link = &(*link)->next;
-  *link = watch.next;
+  while (*link != &mine) link = &(*link)->next;
+  *link = mine.next;
+}
+
+WsaError Stack::wait_until_shown(const WSAOVERLAPPED& overlapped) noexcept {
+  Waiter waiter;
+  WsaError error = WsaError::kOk;
+  watch(waiter, overlapped, [&] {
+    if (block(waiter, kNoDeadline) == WaitEnd::kCancelled) error = WsaError::kIntr;
+    return error == WsaError::kOk;
+  });
   return error;
+}
+
+void Stack::watch_until_shown(Waiter& waiter, const WSAOVERLAPPED& overlapped,
+                              uint64_t deadline_ns) noexcept {
+  watch(waiter, overlapped, [&] { return wait(waiter, deadline_ns); });
 }
 
 }  // namespace millrace

@@ -7,6 +7,7 @@
 #ifndef MILLRACE_WINDOWS_H_
 #define MILLRACE_WINDOWS_H_
 
+#include "ioapiset.h"
 #include "millrace/winsock_errors.h"
 #include "millrace/winsock_ntstatus.h"
 #include "millrace/winsock_types.h"
@@ -20,18 +21,6 @@
 #define WAIT_TIMEOUT 0x102
 #define WAIT_FAILED 0xFFFFFFFFU
 
-// --- Completion ports --------------------------------------------------------------------------
-#define FILE_SKIP_COMPLETION_PORT_ON_SUCCESS 0x1
-#define FILE_SKIP_SET_EVENT_ON_HANDLE 0x2
-
-struct OVERLAPPED_ENTRY {
-  ULONG_PTR lpCompletionKey;
-  LPOVERLAPPED lpOverlapped;
-  ULONG_PTR Internal;
-  DWORD dwNumberOfBytesTransferred;
-};
-using LPOVERLAPPED_ENTRY = OVERLAPPED_ENTRY*;
-
 // --- Versions are two bytes: MAKEWORD(2, 2) is Winsock 2.2, major number in the low byte ---------
 constexpr WORD MAKEWORD(BYTE low, BYTE high) { return static_cast<WORD>(low | (high << 8)); }
 constexpr BYTE LOBYTE(WORD word) { return static_cast<BYTE>(word & 0xFF); }
@@ -44,6 +33,13 @@ extern "C" {
 /// @param[in] dwMilliseconds  INFINITE waits for ever, 0 runs what is queued already
 /// @return 0 after the time, WAIT_IO_COMPLETION after routines ran
 DWORD SleepEx(DWORD dwMilliseconds, BOOL bAlertable) noexcept;
+
+/// The calling thread's last error.
+DWORD GetLastError() noexcept;
+void SetLastError(DWORD dwErrCode) noexcept;
+
+/// CloseHandle closes a completion port. @errors ERROR_INVALID_HANDLE
+BOOL CloseHandle(HANDLE hObject) noexcept;
 }
 
 #endif  // MILLRACE_WINDOWS_H_

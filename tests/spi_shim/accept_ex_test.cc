@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// AcceptEx, GetAcceptExSockaddrs, ConnectEx, DisconnectEx, and the contexts of their sockets.
+#include <cstring>
+#include <memory>
+#include <set>
+
+#include "mswsock.h"
+#include "tests/spi_shim/ports_support.h"
+
+namespace millrace::test {
+namespace {
+
+constexpr DWORD kAddressBytes = sizeof(WS_sockaddr_in6) + 16;
+
+/// One AcceptEx on a fresh socket.
+struct Accepting {
+  explicit Accepting(Winsock& ws, int family, DWORD data = 0)
+      : data_bytes(data), socket(ws.stream(family)), overlap(data + 2 * kAddressBytes) {}
+  DWORD data_bytes;
+  SOCKET socket;
+  Overlap overlap;
+};
+
+class ExtensionTest : public SpiFamilyTest {
+ protected:
+  void SetUp() override {
+    SpiFamilyTest::SetUp();
+    std::tie(listener, address) = ws().listener(family());
+    fetch(WSAID_ACCEPTEX, accept_ex);
+    fetch(WSAID_GETACCEPTEXSOCKADDRS, get_sockaddrs);
+    fetch(WSAID_CONNECTEX, connect_ex);
+    fetch(WSAID_DISCONNECTEX, disconnect_ex);
+  }
+  template <typename Function>
+  void fetch(GUID id, Function& function) {
+    DWORD n = 0;
+    INT error = 0;
+    ASSERT_EQ(ws().table.lpWSPIoctl(listener, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id,
+                                    &function, sizeof function, &n, nullptr, nullptr, nullptr,
+                                    &error),
+              0);
+    ASSERT_EQ(n, sizeof function);
+  }
+  /// @return the last error
+  DWORD accept(Accepting& a) { return accept_on(listener, a, a.socket); }
+  DWORD accept_on(SOCKET l, Accepting& a, SOCKET s) {
+    DWORD n = 0;
+    const BOOL done = accept_ex(l, s, a.overlap.memory.data(), a.data_bytes,
+                                kAddressBytes, kAddressBytes, &n, a.overlap.get());
+    return done ? 0 : GetLastError();
+  }
+  int update(SOCKET s) {
+    INT error = 0;
+    const int result = ws().table.lpWSPSetSockOpt(s, WS_SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
+                                                  reinterpret_cast<const CHAR*>(&listener),
+                                                  sizeof listener, &error);
+    return result == 0 ? 0 : error;
+  }
+  SOCKET connect() {
+    const SOCKET s = ws().stream(family());
+    EXPECT_EQ(ws().connect(s, address), 0) << ws().error;
+    return s;
+  }
+  DWORD connect(SOCKET s, const Address& to, Overlap& overlap, std::string_view text = "") {
+    const BOOL done = connect_ex(s, to.get(), to.length, const_cast<char*>(text.data()),
+                                 static_cast<DWORD>(text.size()), nullptr, overlap.get());
+    return done ? 0 : GetLastError();
+  }
+  SOCKET bound() {
+    const SOCKET s = ws().stream(family());
+    EXPECT_EQ(ws().bind(s, Address::any(family())), 0);
+    return s;
+  }
+
+  SOCKET listener = INVALID_SOCKET;
+  Address address;
+  LPFN_ACCEPTEX accept_ex = nullptr;
+  LPFN_GETACCEPTEXSOCKADDRS get_sockaddrs = nullptr;
+  LPFN_CONNECTEX connect_ex = nullptr;
+  LPFN_DISCONNECTEX disconnect_ex = nullptr;
+};
+
+class Winsock_R188 : public ExtensionTest {};
+class Winsock_R189 : public ExtensionTest {};
+class Winsock_R190 : public ExtensionTest {};
+class Winsock_R191 : public ExtensionTest {};
+class Winsock_R192 : public ExtensionTest {};
+class Winsock_R193 : public ExtensionTest {};
+class Winsock_R196 : public ExtensionTest {};
+class Winsock_R140 : public ExtensionTest {};
+class AcceptEx : public ExtensionTest {};
+MILLRACE_BOTH_SPI_FAMILIES(Winsock_R188);
+MILLRACE_BOTH_SPI_FAMILIES(Winsock_R189);
+MILLRACE_BOTH_SPI_FAMILIES(Winsock_R190);
+MILLRACE_BOTH_SPI_FAMILIES(Winsock_R191);
+MILLRACE_BOTH_SPI_FAMILIES(Winsock_R192);
+MILLRACE_BOTH_SPI_FAMILIES(Winsock_R193);
+MILLRACE_BOTH_SPI_FAMILIES(Winsock_R196);
+MILLRACE_BOTH_SPI_FAMILIES(Winsock_R140);
+MILLRACE_BOTH_SPI_FAMILIES(AcceptEx);
+
+TEST_P(Winsock_R188, ArgumentsAreChecked) {
+  Accepting a(ws(), family());
+  EXPECT_FALSE(accept_ex(listener, a.socket, a.overlap.memory.data(), 0, kAddressBytes,
+                         kAddressBytes, nullptr, nullptr));
+  EXPECT_EQ(GetLastError(), ERROR_INVALID_PARAMETER);
+  const SOCKET used = connect();
+  const SOCKET server = ws().accept(listener);
+  const SOCKET udp = ws().datagram(family());
+  for (const SOCKET unfit : {used, server, udp, bound(), listener}) {
+    EXPECT_EQ(accept_on(listener, a, unfit), static_cast<DWORD>(WSAEINVAL));
+  }
+  EXPECT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING));
+  Accepting again(ws(), family());
+  EXPECT_EQ(accept_on(listener, again, a.socket), static_cast<DWORD>(WSAEINVAL)) << "it is taken";
+  EXPECT_EQ(accept_on(bound(), again, again.socket), static_cast<DWORD>(WSAEINVAL)) << "no listener";
+  EXPECT_EQ(accept_on(ws().stream(family()), again, INVALID_SOCKET), static_cast<DWORD>(WSAEINVAL));
+  EXPECT_EQ(accept_on(listener, again, INVALID_SOCKET), static_cast<DWORD>(WSAENOTSOCK));
+  EXPECT_TRUE(CancelIoEx(as_handle(listener), nullptr));
+}
+
+TEST_P(Winsock_R189, AddressesNeedSixteenBytesMore) {
+  Accepting a(ws(), family());
+  const DWORD short_by_one = (family() == WS_AF_INET ? 16 : 28) + 15;
+  EXPECT_FALSE(accept_ex(listener, a.socket, a.overlap.memory.data(), 0, kAddressBytes,
+                         short_by_one, nullptr, a.overlap.get()));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAEFAULT));
+  EXPECT_FALSE(accept_ex(listener, a.socket, a.overlap.memory.data(), 0, short_by_one,
+                         kAddressBytes, nullptr, a.overlap.get()));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAEFAULT));
+  EXPECT_FALSE(accept_ex(listener, a.socket, a.overlap.memory.data(), 0, kAddressBytes, 0, nullptr,
+                         a.overlap.get()));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAEFAULT));
+  EXPECT_TRUE(accept_ex(listener, a.socket, a.overlap.memory.data(), 0, kAddressBytes,
+                        kAddressBytes, nullptr, a.overlap.get()) ||
+              GetLastError() == WSA_IO_PENDING);
+  EXPECT_TRUE(CancelIoEx(as_handle(listener), nullptr));
+}
+
+TEST_P(Winsock_R190, WithoutDataItEndsWithTheConnection) {
+  Accepting a(ws(), family());
+  ASSERT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING));
+  EXPECT_EQ(ws().result(listener, a.overlap, false), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSA_IO_INCOMPLETE);
+  const SOCKET client = connect();
+  EXPECT_EQ(ws().result(listener, a.overlap, true), 0) << ws().error;
+  WS_sockaddr *local = nullptr, *remote = nullptr;
+  INT local_bytes = 0, remote_bytes = 0;
+  get_sockaddrs(a.overlap.memory.data(), 0, kAddressBytes, kAddressBytes, &local, &local_bytes,
+                &remote, &remote_bytes);
+  EXPECT_EQ(local_bytes, family() == WS_AF_INET ? 16 : 28);
+  EXPECT_EQ(remote_bytes, local_bytes);
+  Address there;
+  std::memcpy(there.get(), remote, static_cast<size_t>(remote_bytes));
+  EXPECT_EQ(there, ws().name_of(client));
+  std::memcpy(there.get(), local, static_cast<size_t>(local_bytes));
+  EXPECT_EQ(there, address);
+  EXPECT_EQ(ws().send(client, "hello"), 5);
+  EXPECT_EQ(ws().recv(a.socket), "hello");
+  EXPECT_EQ(ws().send(a.socket, "back"), 4);
+  EXPECT_EQ(ws().recv(client), "back");
+}
+
+TEST_P(Winsock_R190, WithDataItEndsWithTheFirstBytesOrTheEnd) {
+  Accepting first(ws(), family(), 64), second(ws(), family(), 64);
+  ASSERT_EQ(accept(first), static_cast<DWORD>(WSA_IO_PENDING));
+  const SOCKET client = connect();
+  EXPECT_EQ(ws().result(listener, first.overlap, false), SOCKET_ERROR) << "no data yet";
+  EXPECT_EQ(ws().send(client, "hello"), 5);
+  EXPECT_EQ(ws().finish(listener, first.overlap), "hello");
+  WS_sockaddr *local = nullptr, *remote = nullptr;
+  INT local_bytes = 0, remote_bytes = 0;
+  get_sockaddrs(first.overlap.memory.data(), 64, kAddressBytes, kAddressBytes, &local, &local_bytes,
+                &remote, &remote_bytes);
+  Address there;
+  std::memcpy(there.get(), remote, static_cast<size_t>(remote_bytes));
+  EXPECT_EQ(there, ws().name_of(client));
+  ASSERT_EQ(accept(second), static_cast<DWORD>(WSA_IO_PENDING));
+  EXPECT_EQ(ws().close(connect()), 0);
+  EXPECT_EQ(ws().result(listener, second.overlap, true), 0);
+}
+
+TEST_P(Winsock_R191, UntilItsContextIsUpdatedASocketHasNoNames) {
+  Accepting a(ws(), family());
+  EXPECT_NE(update(a.socket), 0) << "not connected";
+  ASSERT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING));
+  const SOCKET client = connect();
+  ASSERT_EQ(ws().result(listener, a.overlap, true), 0);
+  (void)ws().peer_of(a.socket);
+  EXPECT_EQ(ws().error, WSAENOTCONN);
+  (void)ws().name_of(a.socket);
+  EXPECT_EQ(ws().error, WSAEINVAL);
+  EXPECT_EQ(ws().shutdown(a.socket, SD_SEND), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAENOTCONN);
+  ASSERT_EQ(ws().set_option(listener, WS_SOL_SOCKET, WS_SO_KEEPALIVE, 1), 0);
+  EXPECT_EQ(ws().option(a.socket, WS_SOL_SOCKET, WS_SO_KEEPALIVE), 0);
+  ASSERT_EQ(update(a.socket), 0);
+  EXPECT_EQ(ws().option(a.socket, WS_SOL_SOCKET, WS_SO_KEEPALIVE), 1);
+  EXPECT_EQ(ws().peer_of(a.socket), ws().name_of(client));
+  EXPECT_EQ(ws().name_of(a.socket), address);
+  EXPECT_EQ(ws().shutdown(a.socket, SD_SEND), 0);
+}
+
+TEST_P(Winsock_R192, ClosingEitherSocketEndsIt) {
+  Accepting first(ws(), family()), second(ws(), family()), third(ws(), family());
+  for (Accepting* a : {&first, &second, &third}) {
+    ASSERT_EQ(accept(*a), static_cast<DWORD>(WSA_IO_PENDING));
+  }
+  EXPECT_EQ(ws().close(first.socket), 0);
+  EXPECT_TRUE(first.overlap.is_signalled());
+  EXPECT_EQ(first.overlap.overlapped.Internal, STATUS_CANCELLED);
+  EXPECT_EQ(second.overlap.overlapped.Internal, STATUS_PENDING);
+  const SOCKET client = connect();
+  EXPECT_EQ(ws().result(listener, second.overlap, true), 0);
+  EXPECT_EQ(ws().send(client, "to the second"), 13);
+  EXPECT_EQ(ws().recv(second.socket), "to the second");
+  EXPECT_EQ(ws().close(listener), 0);
+  EXPECT_EQ(third.overlap.overlapped.Internal, STATUS_CANCELLED);
+}
+
+TEST_P(Winsock_R140, CancellingOnTheAcceptingSocketFindsNothing) {
+  Accepting a(ws(), family());
+  ASSERT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING));
+  EXPECT_FALSE(CancelIoEx(as_handle(a.socket), nullptr));
+  EXPECT_EQ(GetLastError(), ERROR_NOT_FOUND);
+  EXPECT_TRUE(CancelIoEx(as_handle(listener), a.overlap.get()));
+  EXPECT_EQ(a.overlap.overlapped.Internal, STATUS_CANCELLED);
+  EXPECT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING)) << "the socket is free again";
+  EXPECT_TRUE(CancelIo(as_handle(listener)));
+  EXPECT_EQ(a.overlap.overlapped.Internal, STATUS_CANCELLED);
+}
+
+TEST_P(AcceptEx, ManyPendingOnesTakeConnectionsThroughThePortOfTheListener) {
+  constexpr size_t kMany = 24;
+  PortOfTest port;
+  ASSERT_TRUE(port.add(listener, 5));
+  std::vector<std::unique_ptr<Accepting>> all;
+  for (size_t i = 0; i < kMany; ++i) {
+    all.push_back(std::make_unique<Accepting>(ws(), family(), i % 2 == 0 ? 0 : 8));
+    ASSERT_TRUE(port.add(all.back()->socket, 6));
+    ASSERT_EQ(accept(*all.back()), static_cast<DWORD>(WSA_IO_PENDING));
+  }
+  std::vector<SOCKET> clients;
+  for (size_t i = 0; i < kMany; ++i) {
+    clients.push_back(connect());
+    ASSERT_EQ(ws().send(clients.back(), "x"), 1);
+  }
+  std::set<OVERLAPPED*> seen;
+  for (size_t i = 0; i < kMany; ++i) {
+    const Packet packet = port.take();
+    ASSERT_TRUE(packet.ok) << packet.error;
+    EXPECT_EQ(packet.key, 5u) << "the listener's, whoever received";
+    EXPECT_TRUE(seen.insert(packet.overlapped).second) << "shown twice";
+  }
+  EXPECT_TRUE(port.is_empty());
+  for (const auto& a : all) {
+    Overlap next(4);
+    if (a->data_bytes == 0) {
+      EXPECT_EQ(ws().recv(a->socket), "x");
+    }
+    ws().post_recv(a->socket, next);
+    EXPECT_TRUE(CancelIoEx(as_handle(a->socket), next.get()));
+    EXPECT_EQ(port.take().key, 6u) << "the socket keeps its own port";
+  }
+}
+
+TEST_P(AcceptEx, AConnectionThatWaitsIsTakenAtOnce) {
+  const SOCKET client = connect();
+  ASSERT_TRUE(ws().is_ready(listener, 'r', kPatienceMs));
+  Accepting a(ws(), family());
+  ASSERT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING));
+  EXPECT_EQ(ws().result(listener, a.overlap, true), 0);
+  EXPECT_EQ(ws().send(client, "hello"), 5);
+  EXPECT_EQ(ws().recv(a.socket), "hello");
+  EXPECT_EQ(ws().close(a.socket), 0);
+  EXPECT_EQ(ws().close(a.socket), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAENOTSOCK);
+}
+
+TEST_P(Winsock_R193, ConnectExNeedsABoundSocketAndAnOverlapped) {
+  Overlap overlap;
+  const SOCKET unbound = ws().stream(family());
+  EXPECT_EQ(connect(unbound, address, overlap), static_cast<DWORD>(WSAEINVAL));
+  EXPECT_FALSE(connect_ex(bound(), address.get(), address.length, nullptr, 0, nullptr, nullptr));
+  EXPECT_EQ(GetLastError(), ERROR_INVALID_PARAMETER);
+}
+
+TEST_P(Winsock_R193, ConnectExSendsWhatItIsGivenAndCountsIt) {
+  Overlap overlap;
+  const SOCKET client = bound();
+  ASSERT_EQ(connect(client, address, overlap, "hello"), static_cast<DWORD>(WSA_IO_PENDING));
+  EXPECT_EQ(ws().result(client, overlap, true), 5);
+  const SOCKET server = ws().accept(listener);
+  EXPECT_EQ(ws().recv(server), "hello");
+  (void)ws().peer_of(client);
+  EXPECT_EQ(ws().error, WSAENOTCONN) << "winsock-rules 191";
+  INT error = 0;
+  EXPECT_EQ(ws().table.lpWSPSetSockOpt(client, WS_SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, nullptr, 0,
+                                       &error),
+            0);
+  EXPECT_EQ(ws().peer_of(client), address);
+  Overlap again;
+  EXPECT_EQ(connect(client, address, again), static_cast<DWORD>(WSAEISCONN));
+}
+
+TEST_P(Winsock_R193, ARefusedConnectExHasItsPacket) {
+  PortOfTest port;
+  const SOCKET client = bound();
+  ASSERT_TRUE(port.add(client, 9));
+  ASSERT_EQ(ws().close(listener), 0);
+  Overlap overlap;
+  ASSERT_EQ(connect(client, address, overlap, "hello"), static_cast<DWORD>(WSA_IO_PENDING));
+  const Packet packet = port.take();
+  EXPECT_FALSE(packet.ok);
+  EXPECT_EQ(packet.error, ERROR_CONNECTION_REFUSED);
+  EXPECT_EQ(packet.key, 9u);
+  EXPECT_EQ(packet.bytes, 0u);
+  EXPECT_EQ(ws().result(client, overlap, false), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAECONNREFUSED);
+}
+
+TEST_P(Winsock_R196, DisconnectExEndsTheStreamAndReceivesGoOn) {
+  const auto [client, server] = ws().pair(family());
+  Overlap overlap;
+  ASSERT_FALSE(disconnect_ex(client, overlap.get(), 0, 0));
+  ASSERT_EQ(GetLastError(), static_cast<DWORD>(WSA_IO_PENDING));
+  EXPECT_EQ(ws().result(client, overlap, true), 0);
+  EXPECT_EQ(ws().recv(server), "");
+  EXPECT_EQ(ws().error, 0);
+  EXPECT_EQ(ws().send(server, "still"), 5);
+  EXPECT_EQ(ws().recv(client), "still");
+  EXPECT_EQ(ws().connect(client, address), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAEISCONN);
+  EXPECT_FALSE(disconnect_ex(ws().stream(family()), nullptr, 0, 0));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAENOTCONN));
+  EXPECT_FALSE(disconnect_ex(server, nullptr, 4, 0));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAEINVAL));
+  EXPECT_TRUE(disconnect_ex(server, nullptr, 0, 0)) << "blocking";
+}
+
+TEST_P(Winsock_R196, AReusedSocketAcceptsAgain) {
+  PortOfTest port;
+  Accepting a(ws(), family());
+  ASSERT_TRUE(port.add(a.socket, 6));
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING)) << round;
+    const SOCKET client = connect();
+    ASSERT_EQ(ws().result(listener, a.overlap, true), 0);
+    ASSERT_EQ(ws().send(client, "hello"), 5);
+    EXPECT_EQ(ws().recv(a.socket), "hello");
+    Overlap disconnected;
+    ASSERT_FALSE(disconnect_ex(a.socket, disconnected.get(), TF_REUSE_SOCKET, 0));
+    ASSERT_EQ(GetLastError(), static_cast<DWORD>(WSA_IO_PENDING));
+    EXPECT_EQ(ws().recv(client), "");
+    ASSERT_EQ(ws().close(client), 0);
+    const Packet packet = port.take();
+    EXPECT_TRUE(packet.ok);
+    EXPECT_EQ(packet.overlapped, disconnected.get());
+  }
+}
+
+}  // namespace
+}  // namespace millrace::test
