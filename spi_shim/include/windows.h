@@ -39,6 +39,10 @@ constexpr BYTE HIBYTE(WORD word) { return static_cast<BYTE>(word >> 8); }
 
 extern "C" {
 
+/// The calling thread's last error, which Winsock's calls and the functions below leave there.
+DWORD GetLastError() noexcept;
+void SetLastError(DWORD dwErrCode) noexcept;
+
 /// SleepEx lets time pass; when alertable, completion routines of this thread run here.
 ///
 /// @param[in] dwMilliseconds  INFINITE waits for ever, 0 runs what is queued already
