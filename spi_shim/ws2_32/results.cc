@@ -64,7 +64,8 @@ class Set {
 
 constexpr SHORT kMayBeAsked = WS_POLLRDNORM | WS_POLLRDBAND | WS_POLLWRNORM | WS_POLLWRBAND;
 
-bool is_negative(const WSAPOLLFD& entry) noexcept { return static_cast<LONG_PTR>(entry.fd) < 0; }
+// WSAPoll skips negative sockets. Handles use all 64 bits here, so that -1 is the only negative one.
+bool is_skipped(const WSAPOLLFD& entry) noexcept { return entry.fd == INVALID_SOCKET; }
 
 int option(SOCKET s, int name) noexcept {
   int value = 0;
@@ -105,7 +106,7 @@ int poll_once(std::span<WSAPOLLFD> entries, const WS_timeval* timeout) {
   Set writes(entries.size());
   Set exceptions(entries.size());
   for (WSAPOLLFD& entry : entries) {
-    if (entry.revents != 0 || is_negative(entry)) continue;
+    if (entry.revents != 0 || is_skipped(entry)) continue;
     reads.add(entry.fd);
     exceptions.add(entry.fd);
     if ((entry.events & WS_POLLWRNORM) != 0) writes.add(entry.fd);
@@ -115,7 +116,7 @@ int poll_once(std::span<WSAPOLLFD> entries, const WS_timeval* timeout) {
   int n = 0;
   for (WSAPOLLFD& entry : entries) {
     const auto asked = static_cast<SHORT>(entry.events | WS_POLLERR | WS_POLLHUP | WS_POLLNVAL);
-    if (entry.revents == 0 && !is_negative(entry)) {
+    if (entry.revents == 0 && !is_skipped(entry)) {
       SHORT found = 0;
       if (writes.contains(entry.fd)) found |= WS_POLLWRNORM;
       if (reads.contains(entry.fd)) found |= what_is_readable(entry.fd);
@@ -152,7 +153,7 @@ int WSAAPI WSAPoll(LPWSAPOLLFD fdArray, ULONG fds, INT timeout) noexcept {
   int n_bad = 0;
   for (WSAPOLLFD& entry : entries) {
     entry.revents = 0;
-    if (is_negative(entry)) continue;
+    if (is_skipped(entry)) continue;
     if ((entry.events & ~kMayBeAsked) != 0) return fail(WSAEINVAL);
     if (option(entry.fd, WS_SO_TYPE) < 0) {
       entry.revents = WS_POLLNVAL;

@@ -277,7 +277,7 @@ TEST_F(Ws2Calls, PollTellsAResetAndRefusesWhatNobodyMayAsk) {
             0);
   EXPECT_EQ(closesocket(client), 0);
   WSAPOLLFD entries[] = {{server, 0, 0}, {client, POLLIN, 0}};
-  EXPECT_EQ(WSAPoll(entries, 1, -1), 1);
+  EXPECT_EQ(WSAPoll(entries, 1, -1), 1) << WSAGetLastError();
   EXPECT_EQ(entries[0].revents, POLLERR | POLLHUP);
   EXPECT_EQ(WSAPoll(entries, 2, -1), 2);
   EXPECT_EQ(entries[1].revents, POLLNVAL);

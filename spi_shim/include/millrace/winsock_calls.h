@@ -123,7 +123,7 @@ int WSAAPI __WSAFDIsSet(SOCKET s, WS_fd_set* set) noexcept;  // FD_ISSET as a fu
 
 /// WSAPoll waits until one of nfds sockets is in a state that its entry asks about.
 ///
-/// @param[in,out] fdArray  an entry whose fd is negative is skipped, its revents set to 0
+/// @param[in,out] fdArray  an entry whose fd is INVALID_SOCKET is skipped, its revents set to 0
 /// @param[in] timeout      milliseconds; below 0: for ever
 /// @return  how many entries have revents; a bad socket among good ones has POLLNVAL
 /// @errors  WSAEINVAL POLLPRI or an unknown flag asked for, or nfds is 0; WSAENOTSOCK no socket is
