@@ -38,12 +38,14 @@ constexpr WORD MAKEWORD(BYTE low, BYTE high) { return static_cast<WORD>(low | (h
 constexpr BYTE LOBYTE(WORD word) { return static_cast<BYTE>(word & 0xFF); }
 constexpr BYTE HIBYTE(WORD word) { return static_cast<BYTE>(word >> 8); }
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 /// The calling thread's last error, which Winsock's calls and the functions below leave there.
 DWORD GetLastError() noexcept;
 void SetLastError(DWORD dwErrCode) noexcept;
 }
+#pragma GCC visibility pop
 
 #include "millrace/win32_misc.h"
 #include "millrace/win32_objects.h"

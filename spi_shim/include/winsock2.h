@@ -134,6 +134,7 @@ constexpr ULONGLONG htonll(ULONGLONG value) { return __builtin_bswap64(value); }
 constexpr ULONGLONG ntohll(ULONGLONG value) { return __builtin_bswap64(value); }
 
 // --- Event objects -------------------------------------------------------------------------------
+#pragma GCC visibility push(default)
 extern "C" {
 
 /// WSACreateEvent makes a manual-reset event object, not signalled.
@@ -161,6 +162,7 @@ DWORD WSAAPI WSAWaitForMultipleEvents(DWORD cEvents, const WSAEVENT* lphEvents, 
                                       DWORD dwTimeout, BOOL fAlertable) noexcept;
 
 }  // extern "C"
+#pragma GCC visibility pop
 
 #ifndef MILLRACE_USE_WS_PREFIX
 #include "millrace/winsock_plain_names.h"

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <type_traits>
 
 #include "spi_shim/probe.h"
 #include "spi_shim/ws2_32/call.h"
@@ -22,10 +23,10 @@ INT fail_as(INT error) noexcept {
   return error;
 }
 
-template <typename Char>
-void free_list(WS_ADDRINFO_OF<Char>* info) noexcept {
+template <typename Info>
+void free_list(Info* info) noexcept {
   while (info != nullptr) {
-    WS_ADDRINFO_OF<Char>* const next = info->ai_next;
+    Info* const next = info->ai_next;
     std::free(info->ai_canonname);
     std::free(info->ai_addr);
     std::free(info);
@@ -53,14 +54,14 @@ INT hints_to_libc(int flags, int family, int socktype, int protocol, ::addrinfo&
   return 0;
 }
 
-/// One entry of the list. @return null: no memory, or an address of another family
-template <typename Char>
-WS_ADDRINFO_OF<Char>* entry_of(const ::addrinfo& from, int socktype, int protocol) noexcept {
+/// One entry of the list: addrinfo or ADDRINFOW. @return null: no memory, or an address of another family
+template <typename Info>
+Info* entry_of(const ::addrinfo& from, int socktype, int protocol) noexcept {
   WS_sockaddr_storage address;
   const INT length = from_libc(*from.ai_addr, address);
   if (length == 0) return nullptr;
-  void* const memory = std::calloc(1, sizeof(WS_ADDRINFO_OF<Char>));
-  auto* const entry = static_cast<WS_ADDRINFO_OF<Char>*>(memory);
+  void* const memory = std::calloc(1, sizeof(Info));
+  auto* const entry = static_cast<Info*>(memory);
   if (entry == nullptr) return nullptr;
   entry->ai_family = address.ss_family;
   entry->ai_socktype = socktype;
@@ -70,15 +71,16 @@ WS_ADDRINFO_OF<Char>* entry_of(const ::addrinfo& from, int socktype, int protoco
   if (entry->ai_addr != nullptr) std::memcpy(entry->ai_addr, &address, static_cast<size_t>(length));
   if (from.ai_canonname != nullptr) {
     const size_t room = std::strlen(from.ai_canonname) + 1;  // UTF-16 needs no more units
+    using Char = std::remove_pointer_t<decltype(entry->ai_canonname)>;
     entry->ai_canonname = static_cast<Char*>(std::malloc(room * sizeof(Char)));
     if (entry->ai_canonname != nullptr) copy_text(from.ai_canonname, entry->ai_canonname, room);
   }
   return entry;
 }
 
-template <typename Char>
-INT look_up(const char* node, const char* service, const WS_ADDRINFO_OF<Char>* hints,
-            WS_ADDRINFO_OF<Char>** result) {
+template <typename Info>
+INT look_up(const char* node, const char* service, const Info* hints,
+            Info** result) {
   if (provider() == nullptr) return fail_as(WSANOTINITIALISED);
   if (!can_write(result) || (hints != nullptr && !can_read(hints))) return fail_as(WSAEFAULT);
   *result = nullptr;
@@ -102,9 +104,9 @@ INT look_up(const char* node, const char* service, const WS_ADDRINFO_OF<Char>* h
   const int eai = ::getaddrinfo(node, service, &wanted, &found);
   if (eai != 0) return fail_as(error_from_eai(eai));
   const std::unique_ptr<::addrinfo, void (*)(::addrinfo*)> owner(found, ::freeaddrinfo);
-  WS_ADDRINFO_OF<Char>** link = result;
+  Info** link = result;
   for (const ::addrinfo* each = found; each != nullptr; each = each->ai_next) {
-    *link = entry_of<Char>(*each, socktype, protocol);
+    *link = entry_of<Info>(*each, socktype, protocol);
     if (*link != nullptr) link = &(*link)->ai_next;
   }
   return *result == nullptr ? fail_as(WSANO_DATA) : 0;

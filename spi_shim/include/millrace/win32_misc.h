@@ -47,6 +47,7 @@ using LPSYSTEM_INFO = SYSTEM_INFO*;
 #define SUBLANG_DEFAULT 1
 constexpr DWORD MAKELANGID(WORD primary, WORD sub) { return static_cast<DWORD>(sub << 10 | primary); }
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 // --- Clocks and the machine ----------------------------------------------------------------------
@@ -88,6 +89,7 @@ DWORD WINAPI FormatMessageW(DWORD dwFlags, LPCVOID lpSource, DWORD dwMessageId, 
                             LPWSTR lpBuffer, DWORD nSize, void* Arguments) noexcept;
 
 }  // extern "C"
+#pragma GCC visibility pop
 
 #ifdef UNICODE
 #define FormatMessage FormatMessageW

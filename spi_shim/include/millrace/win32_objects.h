@@ -24,6 +24,7 @@ using PAPCFUNC = VOID(CALLBACK*)(ULONG_PTR Parameter);
 #define CREATE_SUSPENDED 0x4
 #define STILL_ACTIVE 259
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 // --- Events --------------------------------------------------------------------------------------
@@ -91,6 +92,7 @@ DWORD WINAPI GetThreadId(HANDLE hThread) noexcept;
 BOOL WINAPI SwitchToThread() noexcept;
 
 }  // extern "C"
+#pragma GCC visibility pop
 
 #ifdef UNICODE
 #define CreateEvent CreateEventW

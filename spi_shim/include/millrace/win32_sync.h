@@ -42,6 +42,7 @@ using PINIT_ONCE_FN = BOOL(CALLBACK*)(PINIT_ONCE InitOnce, PVOID Parameter, PVOI
 
 #define TLS_OUT_OF_INDEXES 0xFFFFFFFFU
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 // --- Critical sections: recursive; taken by spinning SpinCount times, then by sleeping -----------
@@ -89,6 +90,7 @@ BOOL WINAPI TlsSetValue(DWORD dwTlsIndex, LPVOID lpTlsValue) noexcept;
 BOOL WINAPI TlsFree(DWORD dwTlsIndex) noexcept;
 
 }  // extern "C"
+#pragma GCC visibility pop
 
 // --- Interlocked operations: full barriers. The results are Windows': the new value for Increment,
 // Decrement and Add, the old one for the others -------------------------------------------------

@@ -19,6 +19,7 @@
 /// The symbol of a call that the C library has a namesake of.
 #define MILLRACE_SYMBOL(name) asm("millrace_ws2_" #name)
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 // --- Start, end, errors --------------------------------------------------------------------------
@@ -206,5 +207,6 @@ PCWSTR WSAAPI InetNtopW(INT Family, const VOID* pAddr, PWSTR pStringBuf,
                         SIZE_T StringBufSize) noexcept;
 
 }  // extern "C"
+#pragma GCC visibility pop
 
 #endif  // MILLRACE_WINSOCK_CALLS_H_

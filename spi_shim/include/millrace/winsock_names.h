@@ -14,7 +14,7 @@
 #define WSADESCRIPTION_LEN 256
 #define WSASYS_STATUS_LEN 128
 
-struct WSADATA {
+struct WSAData {
   WORD wVersion;
   WORD wHighVersion;
   USHORT iMaxSockets;  // 0 since 2.0, as are the next two
@@ -23,8 +23,8 @@ struct WSADATA {
   CHAR szDescription[WSADESCRIPTION_LEN + 1];
   CHAR szSystemStatus[WSASYS_STATUS_LEN + 1];
 };
-using WSAData = WSADATA;
-using LPWSADATA = WSADATA*;
+using WSADATA = WSAData;
+using LPWSADATA = WSAData*;
 
 // --- WSAPoll -------------------------------------------------------------------------------------
 #define WS_POLLERR 0x1
@@ -79,24 +79,31 @@ using PPROTOENT = WS_protoent*;
 using LPPROTOENT = WS_protoent*;
 
 // --- getaddrinfo, getnameinfo --------------------------------------------------------------------
-/// WS_ADDRINFO_OF is the one layout behind addrinfo and ADDRINFOW.
-template <typename Char>
-struct WS_ADDRINFO_OF {
+struct WS_addrinfo {
   int ai_flags;
   int ai_family;
   int ai_socktype;
   int ai_protocol;
   SIZE_T ai_addrlen;
-  Char* ai_canonname;
+  CHAR* ai_canonname;
   WS_sockaddr* ai_addr;
-  WS_ADDRINFO_OF* ai_next;
+  WS_addrinfo* ai_next;
 };
-using WS_addrinfo = WS_ADDRINFO_OF<CHAR>;
 using ADDRINFOA = WS_addrinfo;
 using ADDRINFO = WS_addrinfo;
 using LPADDRINFO = WS_addrinfo*;
 using PADDRINFOA = WS_addrinfo*;
-using WS_addrinfoW = WS_ADDRINFO_OF<WCHAR>;
+
+struct WS_addrinfoW {
+  int ai_flags;
+  int ai_family;
+  int ai_socktype;
+  int ai_protocol;
+  SIZE_T ai_addrlen;
+  WCHAR* ai_canonname;
+  WS_sockaddr* ai_addr;
+  WS_addrinfoW* ai_next;
+};
 using ADDRINFOW = WS_addrinfoW;
 using PADDRINFOW = WS_addrinfoW*;
 #ifdef UNICODE
