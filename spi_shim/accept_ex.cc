@@ -94,8 +94,8 @@ void give_back(SOCKET listener, Socket& connection) noexcept {
     socket->give_back(connection);
   } else {
     connection.reset();
-    connection.unref();
   }
+  connection.unref();
 }
 
 /// What the connection takes over from the socket that was made for it.

@@ -2,26 +2,54 @@
 // WSACreateEvent and its kin, over our own events, and SleepEx. A thread that waits here turns the
 // Stack: what it waits for is, as a rule, a completion.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <optional>
 #include <span>
 #include <thread>
 
+#include "spi_shim/last_error.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/startup.h"
 #include "spi_shim/threads.h"
 #include "spi_shim/upcalls.h"
+#include "spi_shim/waits.h"
 #include "stack/wait.h"
 #include "winsock2.h"
 
 namespace millrace {
 namespace {
 
-/// @return index of the first signalled event; count: none, or with wait_all not all of them
-DWORD signalled(std::span<const WSAEVENT> events, bool wait_all) noexcept {
-  const auto is_set = [](WSAEVENT event) { return event_state(event) == 1; };
-  if (wait_all) return std::all_of(events.begin(), events.end(), is_set) ? 0 : DWORD(events.size());
-  return static_cast<DWORD>(std::find_if(events.begin(), events.end(), is_set) - events.begin());
+using SteadyClock = std::chrono::steady_clock;
+
+/// Takes all, or none. @return 0; size: not all are signalled; size + 1: one is no object any more
+DWORD take_all(std::span<const HANDLE> objects) noexcept {
+  const auto n = static_cast<DWORD>(objects.size());
+  for (const HANDLE object : objects) {
+    const int state = event_state(object);
+    if (state != 1) return state == 0 ? n : n + 1;
+  }
+  std::array<HANDLE, MAXIMUM_WAIT_OBJECTS> taken;
+  size_t n_taken = 0;
+  for (const HANDLE object : objects) {
+    const int state = event_take(object);
+    if (state == 2) taken[n_taken++] = object;
+    if (state > 0) continue;
+    // Another thread took this one in between: what has been taken is given back, to wait on.
+    while (n_taken > 0) (void)event_set(taken[--n_taken]);
+    return n;
+  }
+  return 0;
+}
+
+/// Takes the first that is signalled. @return its index; size and size + 1 as above
+DWORD take_one(std::span<const HANDLE> objects) noexcept {
+  const auto n = static_cast<DWORD>(objects.size());
+  for (DWORD i = 0; i < n; ++i) {
+    const int state = event_take(objects[i]);
+    if (state != 0) return state > 0 ? i : n + 1;
+  }
+  return n;
 }
 
 /// An alertable wait of this thread.
@@ -36,70 +64,124 @@ class Alertable {
   Waiter& waiter_;
 };
 
-// Objects before APCs, as on Windows: an APC runs only when there is something to wait for.
-DWORD wait_for(std::span<const WSAEVENT> events, bool wait_all, DWORD timeout_ms,
-               bool is_alertable) noexcept {
-  Waiter waiter;
-  const EventWatch watch(events, waiter);
-  std::optional<Alertable> alertable;
-  if (is_alertable) alertable.emplace(waiter);
-  uint64_t deadline = kNoDeadline;
-  for (bool is_first = true, in_time = true;; is_first = false) {
-    const DWORD index = signalled(events, wait_all);
-    if (index != events.size()) return WSA_WAIT_EVENT_0 + index;
-    if (is_alertable && run_apcs()) return WSA_WAIT_IO_COMPLETION;
-    if (!in_time) return WSA_WAIT_TIMEOUT;
-    const Inside inside;
-    Stack* const home = home_stack();
-    if (home == nullptr) return WSA_WAIT_FAILED;  // never started, or ended meanwhile
+/// How long a wait may take.
+class Patience {
+ public:
+  explicit Patience(DWORD ms) noexcept : ms_(ms) {
+    if (is_limited()) end_ = SteadyClock::now() + std::chrono::milliseconds(ms);
+  }
+  bool is_limited() const noexcept { return ms_ != 0 && ms_ != INFINITE; }
+  bool only_looks() const noexcept { return ms_ == 0; }
+  bool is_over() const noexcept {
+    return ms_ == 0 || (is_limited() && SteadyClock::now() >= end_);
+  }
+  SteadyClock::time_point end() const noexcept { return end_; }
+  uint64_t left_ns() const noexcept {
+    const auto left = end_ - SteadyClock::now();
+    return left.count() <= 0 ? 0 : static_cast<uint64_t>(std::chrono::nanoseconds(left).count());
+  }
+
+ private:
+  DWORD ms_;
+  SteadyClock::time_point end_{};
+};
+
+/// Turns the Stack until the waiter is poked or the time is over; sleeps where there is no Stack.
+/// @return false: there is none, and there has to be
+bool wait_once(Waiter& waiter, const Patience& patience, bool needs_provider) noexcept {
+  const Inside inside;
+  Stack* const home = home_stack();
+  if (home == nullptr) {
+    if (needs_provider) return false;
+    // Seldom and short: a provider that starts meanwhile is turned by its Keeper.
+    if (patience.is_limited()) {
+      (void)waiter.wake.try_acquire_until(patience.end());
+    } else if (!patience.only_looks()) {
+      waiter.wake.acquire();
+    }
+  } else {
     Stack& stack = *home;
     const Stack::Guard guard(stack);
-    if (is_first && timeout_ms != WSA_INFINITE) {
-      deadline = stack.now_ns() + uint64_t{timeout_ms} * 1'000'000;
-      if (timeout_ms == 0) (void)stack.spin();  // who polls turns
+    if (patience.only_looks()) {
+      (void)stack.spin();  // who polls turns
+    } else {
+      (void)stack.wait(waiter, patience.is_limited() ? stack.now_ns() + patience.left_ns()
+                                                     : kNoDeadline);
     }
-    (void)stack.wait(waiter, deadline);
-    waiter.is_poked = false;
-    in_time = deadline == kNoDeadline || stack.now_ns() < deadline;
   }
+  waiter.is_poked = false;
+  return true;
 }
 
 }  // namespace
+
+// Objects before APCs, as on Windows: an APC runs only when there is something to wait for.
+DWORD wait_for(std::span<const HANDLE> objects, bool wait_all, DWORD timeout_ms, bool is_alertable,
+               bool needs_provider) noexcept {
+  Waiter waiter;
+  const EventWatch watch(objects, waiter);
+  std::optional<Alertable> alertable;
+  if (is_alertable) alertable.emplace(waiter);
+  const Patience patience(timeout_ms);
+  for (bool in_time = true;; in_time = !patience.is_over()) {
+    if (!objects.empty()) {
+      const DWORD index = wait_all ? take_all(objects) : take_one(objects);
+      if (index < objects.size()) return WAIT_OBJECT_0 + index;
+      if (index > objects.size()) return WAIT_FAILED;
+    }
+    if (is_alertable && run_apcs()) return WAIT_IO_COMPLETION;
+    if (!in_time) return WAIT_TIMEOUT;
+    if (!wait_once(waiter, patience, needs_provider)) return WAIT_FAILED;
+  }
+}
+
 }  // namespace millrace
 
 using namespace millrace;
 
 extern "C" {
 
-WSAEVENT WSAAPI WSACreateEvent() noexcept { return event_create(); }
+WSAEVENT WSAAPI WSACreateEvent() noexcept {
+  WSAEVENT const event = event_create();
+  if (event == nullptr) SetLastError(WSA_NOT_ENOUGH_MEMORY);
+  return event;
+}
 
-BOOL WSAAPI WSACloseEvent(WSAEVENT hEvent) noexcept { return event_close(hEvent) ? TRUE : FALSE; }
+BOOL WSAAPI WSACloseEvent(WSAEVENT hEvent) noexcept {
+  return !is_thread_object(hEvent) && event_close(hEvent) ? TRUE : fail_with(WSA_INVALID_HANDLE);
+}
 
-BOOL WSAAPI WSASetEvent(WSAEVENT hEvent) noexcept { return event_set(hEvent) ? TRUE : FALSE; }
+BOOL WSAAPI WSASetEvent(WSAEVENT hEvent) noexcept {
+  return event_set(hEvent) ? TRUE : fail_with(WSA_INVALID_HANDLE);
+}
 
-BOOL WSAAPI WSAResetEvent(WSAEVENT hEvent) noexcept { return event_reset(hEvent) ? TRUE : FALSE; }
+BOOL WSAAPI WSAResetEvent(WSAEVENT hEvent) noexcept {
+  return event_reset(hEvent) ? TRUE : fail_with(WSA_INVALID_HANDLE);
+}
 
 DWORD WSAAPI WSAWaitForMultipleEvents(DWORD cEvents, const WSAEVENT* lphEvents, BOOL fWaitAll,
                                       DWORD dwTimeout, BOOL fAlertable) noexcept {
-  if (cEvents == 0 || cEvents > WSA_MAXIMUM_WAIT_EVENTS || !is_running() ||
-      !can_read_objects(lphEvents, cEvents)) {
+  const auto fail = [](DWORD error) {
+    SetLastError(error);
     return WSA_WAIT_FAILED;
-  }
+  };
+  if (!is_running()) return fail(WSANOTINITIALISED);
+  if (cEvents == 0 || cEvents > WSA_MAXIMUM_WAIT_EVENTS) return fail(WSA_INVALID_PARAMETER);
+  if (!can_read_objects(lphEvents, cEvents)) return fail(WSAEFAULT);
   const std::span events(lphEvents, cEvents);
   if (std::any_of(events.begin(), events.end(), [](WSAEVENT e) { return event_state(e) < 0; })) {
-    return WSA_WAIT_FAILED;
+    return fail(WSA_INVALID_HANDLE);
   }
-  return wait_for(events, fWaitAll != FALSE, dwTimeout, fAlertable != FALSE);
+  return wait_for(events, fWaitAll != FALSE, dwTimeout, fAlertable != FALSE, true);
 }
 
 DWORD SleepEx(DWORD dwMilliseconds, BOOL bAlertable) noexcept {
-  if (bAlertable == FALSE || !is_running()) {
-    if (bAlertable != FALSE && run_apcs()) return WAIT_IO_COMPLETION;
+  if (bAlertable == FALSE) {
     while (dwMilliseconds == INFINITE) std::this_thread::sleep_for(std::chrono::hours(1));
     std::this_thread::sleep_for(std::chrono::milliseconds(dwMilliseconds));
     return 0;
   }
-  const DWORD end = wait_for({}, false, dwMilliseconds, true);
-  return end == WSA_WAIT_IO_COMPLETION ? WAIT_IO_COMPLETION : 0;
+  return wait_for({}, false, dwMilliseconds, true, false) == WAIT_IO_COMPLETION ? WAIT_IO_COMPLETION
+                                                                              : 0;
 }
 }

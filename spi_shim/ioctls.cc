@@ -10,37 +10,11 @@
 #include "spi_shim/extensions.h"
 #include "spi_shim/ioctl_queries.h"
 #include "spi_shim/ioctl_settings.h"
+#include "spi_shim/overlapped.h"
 #include "spi_shim/procedures.h"
-#include "spi_shim/threads.h"
-#include "spi_shim/upcalls.h"
 
 namespace millrace {
 namespace {
-
-/// How the caller wants to hear of the end. @return nothing: the routine's thread does not exist
-std::optional<Overlapped> overlapped_of(LPWSAOVERLAPPED overlapped,
-                                        LPWSAOVERLAPPED_COMPLETION_ROUTINE routine,
-                                        LPWSATHREADID thread) noexcept {
-  constexpr ULONG_PTR kSuppressPort = 1;
-  Overlapped tell;
-  if (overlapped == nullptr) return tell;
-  if (!can_write(overlapped)) return std::nullopt;
-  tell.overlapped = overlapped;
-  tell.routine = routine;
-  tell.owner = this_thread();
-  if (routine == nullptr) {
-    const auto event = reinterpret_cast<ULONG_PTR>(overlapped->hEvent) & ~kSuppressPort;
-    tell.event = reinterpret_cast<HANDLE>(event);
-    INT ignored = 0;
-    if (event != 0) upcalls().lpWPUResetEvent(tell.event, &ignored);
-  } else if (thread != nullptr) {
-    if (!can_read(thread)) return std::nullopt;
-    tell.thread = *thread;
-  } else if (!are_own(upcalls()) || !open_this_thread(tell.thread)) {
-    return std::nullopt;
-  }
-  return tell;
-}
 
 WsaError set_nonblocking(const IoctlCall& call) noexcept {
   WS_u_long on;
@@ -71,19 +45,20 @@ int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD 
                      LPWSAOVERLAPPED lpOverlapped,
                      LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
                      LPWSATHREADID lpThreadId, LPINT lpErrno) noexcept {
-  const bool runs = is_running();
-  const auto wanted = runs ? overlapped_of(lpOverlapped, lpCompletionRoutine, lpThreadId)
-                           : std::optional<Overlapped>();
+  const OverlappedArguments arguments{lpOverlapped, lpCompletionRoutine, lpThreadId};
+  const auto thread = is_running() ? thread_of(arguments) : std::nullopt;
+  if (is_running()) reset_event(arguments);
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
+  Socket& socket = call.socket();
+  const Overlapped tell = overlapped_of(socket, arguments, thread);
+  const WsaError refused = refusal(socket, arguments, tell, thread);
+  if (refused != WsaError::kOk) return call.fail(refused);
   DWORD ignored_bytes = 0;
   const bool has_count = lpcbBytesReturned != nullptr || lpOverlapped == nullptr;
-  if (!wanted || (has_count && !can_write(lpcbBytesReturned))) return call.fail(WsaError::kFault);
+  if (has_count && !can_write(lpcbBytesReturned)) return call.fail(WsaError::kFault);
   DWORD& returned = lpcbBytesReturned == nullptr ? ignored_bytes : *lpcbBytesReturned;
   returned = 0;
-  Socket& socket = call.socket();
-  // On a socket made without WSA_FLAG_OVERLAPPED these parameters are ignored (contract: B5).
-  const Overlapped tell = socket.options.is_overlapped ? *wanted : Overlapped{};
   if (waits_for_change(dwIoControlCode)) return call.done(socket.await_change(tell).error);
   const WsaError error = carry_out(
       {socket, s, lpvInBuffer, cbInBuffer, lpvOutBuffer, cbOutBuffer, returned}, dwIoControlCode);

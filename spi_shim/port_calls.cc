@@ -112,8 +112,4 @@ BOOL SetFileCompletionNotificationModes(HANDLE FileHandle, UCHAR Flags) noexcept
   return TRUE;
 }
 
-__attribute__((weak)) BOOL CloseHandle(HANDLE hObject) noexcept {
-  return close_port(hObject) ? TRUE : fail_with(ERROR_INVALID_HANDLE);
-}
-
 }  // extern "C"

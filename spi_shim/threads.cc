@@ -68,10 +68,13 @@ void leave_slot() noexcept {
 /// Its destructor is the end of the thread.
 struct Exit {
   bool is_watched = false;
+  void (*routine)(void*) = nullptr;
+  void* context = nullptr;
   ~Exit() {
     if (!is_watched) return;
     end_requests_of(own_number);
     leave_slot();
+    if (routine != nullptr) routine(context);
   }
 };
 thread_local Exit at_exit;
@@ -114,6 +117,12 @@ uint32_t this_thread() noexcept {
     at_exit.is_watched = true;
   }
   return own_number;
+}
+
+void at_thread_end(void (*routine)(void* context), void* context) noexcept {
+  (void)this_thread();
+  at_exit.routine = routine;
+  at_exit.context = context;
 }
 
 bool open_this_thread(WSATHREADID& id) noexcept {

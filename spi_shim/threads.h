@@ -14,6 +14,9 @@ namespace millrace {
 /// Names the calling thread, never 0. From the first call on, the end of the thread is noticed.
 uint32_t this_thread() noexcept;
 
+/// Runs once at the calling thread's end, after its requests have been cancelled.
+void at_thread_end(void (*routine)(void* context), void* context) noexcept;
+
 /// The WSATHREADID of the calling thread. @return false: too many threads
 bool open_this_thread(WSATHREADID& id) noexcept;
 bool is_thread(const WSATHREADID& id) noexcept;

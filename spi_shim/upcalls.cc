@@ -12,11 +12,13 @@
 namespace millrace {
 namespace {
 
-// An event's word: | generation (62) | in use | signalled |. A handle carries generation and slot:
+// An event's word: | generation (60) | thread | auto reset | in use | signalled |. A handle carries generation and slot:
 // | generation (40) | slot (22) | 0 | 0 |, a multiple of 4 as Windows' handles are.
 constexpr uint64_t kSignalled = 1;
 constexpr uint64_t kInUse = 2;
-constexpr uint64_t kGeneration = 4;
+constexpr uint64_t kAutoReset = 4;
+constexpr uint64_t kThread = 8;
+constexpr uint64_t kGeneration = 16;
 constexpr unsigned kSlotShift = 2;
 constexpr unsigned kSlotBits = 22;
 constexpr unsigned kGenerationShift = kSlotShift + kSlotBits;
@@ -54,7 +56,7 @@ bool is_live(uint64_t word, const EventRef& ref) noexcept {
   return (word & kInUse) != 0 && word / kGeneration == ref.generation;
 }
 
-/// Replaces the word of a live event by change(word). @return false: no such event
+/// Replaces the word of a live object by change(word). @return false: no such object
 template <typename Change>
 bool update(const EventRef& ref, Change change) noexcept {
   if (ref.word == nullptr) return false;
@@ -72,7 +74,7 @@ BOOL answer(bool ok, LPINT lpErrno) noexcept {
 
 }  // namespace
 
-WSAEVENT event_create() noexcept {
+WSAEVENT event_create(ObjectKind kind, bool is_signalled) noexcept {
   Events& table = events();
   const std::lock_guard guard(table.mutex);
   uint32_t slot = table.n_used;
@@ -85,23 +87,54 @@ WSAEVENT event_create() noexcept {
     ++table.n_used;
   }
   const uint64_t generation = table.words[slot].load() / kGeneration + 1;
-  table.words[slot].store(generation * kGeneration | kInUse);
+  table.words[slot].store(generation * kGeneration | kInUse | (is_signalled ? kSignalled : 0) |
+                          (kind == ObjectKind::kAutoReset ? kAutoReset : 0) |
+                          (kind == ObjectKind::kThread ? kThread : 0));
   return reinterpret_cast<WSAEVENT>(generation << kGenerationShift | uint64_t{slot} << kSlotShift);
 }
 
 bool event_close(WSAEVENT event) noexcept {
   const EventRef ref = resolve(event);
-  if (!update(ref, [](uint64_t word) { return word & ~(kInUse | kSignalled); })) return false;
+  if (!update(ref, [](uint64_t word) { return word & ~(kGeneration - 1); })) return false;
   const std::lock_guard guard(events().mutex);
   events().free_slots.push_back(ref.slot);
   return true;
 }
 
-bool event_set(WSAEVENT event) noexcept {
+namespace {
+
+bool is_thread_word(const EventRef& ref) noexcept {
+  return ref.word != nullptr && (ref.word->load(std::memory_order_relaxed) & kThread) != 0;
+}
+
+bool signal_object(WSAEVENT event) noexcept {
   if (!update(resolve(event), [](uint64_t word) { return word | kSignalled; })) return false;
   // A watcher counts itself first and looks at the event then: one of the two sees the other.
   if (events().n_watches.load() != 0) EventWatch::poke_all_of(event);
   return true;
+}
+
+}  // namespace
+
+bool event_set(WSAEVENT event) noexcept {
+  return !is_thread_word(resolve(event)) && signal_object(event);
+}
+
+bool thread_object_set(HANDLE object) noexcept { return signal_object(object); }
+
+bool is_thread_object(HANDLE object) noexcept {
+  const EventRef ref = resolve(object);
+  return is_thread_word(ref) && is_live(ref.word->load(), ref);
+}
+
+int event_take(WSAEVENT event) noexcept {
+  int state = 0;
+  const bool is_there = update(resolve(event), [&](uint64_t word) {
+    const bool takes = (word & kAutoReset) != 0;
+    state = (word & kSignalled) == 0 ? 0 : takes ? 2 : 1;
+    return takes ? word & ~kSignalled : word;
+  });
+  return is_there ? state : -1;
 }
 
 void EventWatch::poke_all_of(WSAEVENT event) noexcept {
@@ -129,7 +162,8 @@ EventWatch::~EventWatch() {
 }
 
 bool event_reset(WSAEVENT event) noexcept {
-  return update(resolve(event), [](uint64_t word) { return word & ~kSignalled; });
+  const EventRef ref = resolve(event);
+  return !is_thread_word(ref) && update(ref, [](uint64_t word) { return word & ~kSignalled; });
 }
 
 int event_state(WSAEVENT event) noexcept {

@@ -17,10 +17,19 @@ bool are_own(const WSPUPCALLTABLE& table) noexcept;
 /// What an all-zero table given to WSPStartup stands for. Entries that are not there are null.
 WSPUPCALLTABLE own_upcalls() noexcept;
 
-/// Events of our own, manual reset. @return null: too many
-WSAEVENT event_create() noexcept;
+/// What a slot of the table is. Threads are objects of it, too: signalled once they have ended.
+enum class ObjectKind : uint8_t { kManualReset, kAutoReset, kThread };
+
+/// Events of our own. @return null: too many
+WSAEVENT event_create(ObjectKind kind = ObjectKind::kManualReset, bool is_signalled = false) noexcept;
+/// Signals an object that no program may signal itself: a thread. @return false: no such object
+bool thread_object_set(HANDLE object) noexcept;
+bool is_thread_object(HANDLE object) noexcept;
+/// One waiter's look: a signalled auto-reset event is not signalled any more.
+/// @return 2 taken, 1 signalled and stays so, 0 not signalled, -1 no such event
+int event_take(WSAEVENT event) noexcept;
 bool event_close(WSAEVENT event) noexcept;
-bool event_set(WSAEVENT event) noexcept;
+bool event_set(WSAEVENT event) noexcept;  // and reset: false for a thread
 bool event_reset(WSAEVENT event) noexcept;
 /// While it lives, a signal to one of the events pokes the waiter.
 class EventWatch {

@@ -103,7 +103,7 @@ void TcpSocket::flush_sends() noexcept {
 
 void Socket::complete_ioctl(const Overlapped& tell, WsaError error) {
   mark_pending(*tell.overlapped);
-  stack_.post({tell, {error, 0, 0}, this});
+  stack_.post({tell, {error, 0, 0}, this, tell.has_packet ? port_link.target : PacketTarget{}});
 }
 
 // An address or a route changes here when a lease does; nobody is told of it yet, so this ends by

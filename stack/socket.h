@@ -139,7 +139,7 @@ class Socket {
   }
   /// The same for a condition function's verdict: FD_ACCEPT stays as it is.
   virtual Socket* take_pending(WsaError& error, bool may_wait) = 0;
-  /// CF_DEFER: the connection is the first of those that wait again. @owner takes a reference
+  /// A connection that was taken is the first of those that wait again. @owner takes a reference of its own
   virtual void give_back(Socket& /*pending*/) noexcept {}
   /// Listens beside a sibling's listener, whose claim on the endpoint counts for this one, too.
   virtual WsaError listen_as_twin(const Endpoint& /*endpoint*/, int /*backlog*/) {
@@ -165,8 +165,6 @@ class Socket {
   bool has_accepts() const noexcept { return !accepts_.empty(); }
   /// Takes the first one off the queue, and its target for packets; only while has_accepts().
   virtual Completion take_accept() noexcept;
-  /// A connection that accept() gave is the next one again. @owner takes the reference
-  virtual void give_back(Socket& /*child*/) noexcept {}
   Finisher* on_connection = nullptr;  ///< called when connections wait, after the lock
   SOCKET accepts_for = 0;             ///< of a listener or its twin: the application's one
   bool serves_accepts = false;        ///< a thread is at it

@@ -150,7 +150,7 @@ Socket* TcpSocket::take_pending(WsaError& error, bool may_wait) {
 }
 
 void TcpSocket::give_back(Socket& pending) noexcept {
-  if (is_closed_) return pending.reset();
+  if (is_closed_ || listening_ == nullptr) return pending.reset();
   pending.ref();
   listening_->queue.push_front(static_cast<TcpSocket*>(&pending));
   readiness_changed();  // FD_ACCEPT was told, and is not again

@@ -31,7 +31,6 @@ class TcpSocket final : public Socket {
   WsaError shutdown(int how) override;
   Outcome connect_ex(const Endpoint& peer, const SendCall& call) override;
   Outcome disconnect(const Overlapped& tell, bool for_reuse) override;
-  void give_back(Socket& child) noexcept override;
   uint32_t cancel(const Cancelled& which) noexcept override;
   bool is_readable() const noexcept override;
   bool is_writable() const noexcept override;

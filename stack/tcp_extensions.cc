@@ -55,15 +55,6 @@ void TcpSocket::serve_disconnects() noexcept {
   }
 }
 
-void TcpSocket::give_back(Socket& child) noexcept {
-  if (listening_ == nullptr || is_closed_) {
-    child.reset();
-    child.unref();
-    return;
-  }
-  listening_->queue.push_front(static_cast<TcpSocket*>(&child));
-}
-
 // A ConnectEx that is cancelled takes its connection along.
 uint32_t TcpSocket::cancel(const Cancelled& which) noexcept {
   const bool was_connecting = state_ == State::kConnecting && !sends_.empty();

@@ -24,6 +24,7 @@ inline bool HasOverlappedIoCompleted(const OVERLAPPED* lpOverlapped) {
   return __atomic_load_n(&lpOverlapped->Internal, __ATOMIC_ACQUIRE) != 0x103;
 }
 
+#pragma GCC visibility push(default)
 extern "C" {
 
 /// CreateIoCompletionPort makes a port, or associates a socket with one for the socket's whole life.
@@ -82,5 +83,6 @@ BOOL GetOverlappedResultEx(HANDLE hFile, LPOVERLAPPED lpOverlapped,
                            BOOL bAlertable) noexcept;
 
 }  // extern "C"
+#pragma GCC visibility pop
 
 #endif  // MILLRACE_IOAPISET_H_

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The little of <windows.h> that Winsock programs use: basic types, Win32 error codes, NTSTATUS
-// values, wait results, completion packets.
+// The part of <windows.h> that network programs use: basic types, Win32 error codes, NTSTATUS values,
+// completion packets, events, threads and waits (win32_objects.h), locks (win32_sync.h), and trivia
+// (win32_misc.h). What is in no library of ours is in none of these headers either.
 //
-// Invariant: no clash with any system header, and nothing that is declared here lacks a definition.
-// Of the Win32 functions there is SleepEx: a program that needs CreateThread uses C++'s own.
+// Invariant: no clash with any system header, and nothing that is declared here lacks a definition: the
+// functions are in millrace_ws2_32, those about the last error and SleepEx in millrace_spi.
 #ifndef MILLRACE_WINDOWS_H_
 #define MILLRACE_WINDOWS_H_
 
@@ -26,20 +27,17 @@ constexpr WORD MAKEWORD(BYTE low, BYTE high) { return static_cast<WORD>(low | (h
 constexpr BYTE LOBYTE(WORD word) { return static_cast<BYTE>(word & 0xFF); }
 constexpr BYTE HIBYTE(WORD word) { return static_cast<BYTE>(word >> 8); }
 
+#pragma GCC visibility push(default)
 extern "C" {
 
-/// SleepEx lets time pass; when alertable, completion routines of this thread run here.
-///
-/// @param[in] dwMilliseconds  INFINITE waits for ever, 0 runs what is queued already
-/// @return 0 after the time, WAIT_IO_COMPLETION after routines ran
-DWORD SleepEx(DWORD dwMilliseconds, BOOL bAlertable) noexcept;
-
-/// The calling thread's last error.
+/// The calling thread's last error, which Winsock's calls and the functions below leave there.
 DWORD GetLastError() noexcept;
 void SetLastError(DWORD dwErrCode) noexcept;
-
-/// CloseHandle closes a completion port. @errors ERROR_INVALID_HANDLE
-BOOL CloseHandle(HANDLE hObject) noexcept;
 }
+#pragma GCC visibility pop
+
+#include "millrace/win32_misc.h"
+#include "millrace/win32_objects.h"
+#include "millrace/win32_sync.h"
 
 #endif  // MILLRACE_WINDOWS_H_

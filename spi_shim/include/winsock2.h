@@ -11,12 +11,16 @@
 //
 // - C++ standard headers may come before or after this one. Any other header that uses the C
 //   library's sockets and is not in the list below must come before.
-// - htons and its kin are the C library's; inet_pton and inet_ntop accept Windows' AF_INET6.
-// - There is no socket(), recv() or WSARecv() here: sockets are made with WSPSocket (ws2spi.h). The
-//   C library's socket() stays what it is, the Linux kernel's, and does not know millrace.
-// - Name resolution (getaddrinfo, AI_*, EAI_*, NI_*), poll() and POLL* stay the C library's.
+// - htons and its kin, inet_addr and poll() are the C library's; inet_pton and inet_ntop accept Windows'
+//   AF_INET6.
+// - The calls (socket, WSARecv, getaddrinfo ...) are those of winsock_calls.h, in millrace_ws2_32. The C
+//   library's socket() stays what it is, the Linux kernel's, and does not know millrace.
 #ifndef MILLRACE_WINSOCK2_H_
 #define MILLRACE_WINSOCK2_H_
+
+#ifndef MILLRACE_USE_WS_PREFIX
+#include "millrace/libc_calls_hide.h"
+#endif
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -42,6 +46,11 @@
 
 #include <cstdlib>
 
+#ifndef MILLRACE_USE_WS_PREFIX
+#include "millrace/libc_calls_show.h"
+#endif
+
+#include "millrace/winsock_calls.h"
 #include "millrace/winsock_codes.h"
 #include "millrace/winsock_types.h"
 #include "windows.h"
@@ -55,6 +64,21 @@ using WSAPROTOCOL_INFO = WSAPROTOCOL_INFOA;
 #define SO_PROTOCOL_INFO SO_PROTOCOL_INFOA
 #endif
 using LPWSAPROTOCOL_INFO = WSAPROTOCOL_INFO*;
+#ifdef UNICODE
+#define WSASocket WSASocketW
+#define WSADuplicateSocket WSADuplicateSocketW
+#define WSAEnumProtocols WSAEnumProtocolsW
+#define WSAAddressToString WSAAddressToStringW
+#define WSAStringToAddress WSAStringToAddressW
+#define WSAConnectByName WSAConnectByNameW
+#else
+#define WSASocket WSASocketA
+#define WSADuplicateSocket WSADuplicateSocketA
+#define WSAEnumProtocols WSAEnumProtocolsA
+#define WSAAddressToString WSAAddressToStringA
+#define WSAStringToAddress WSAStringToAddressA
+#define WSAConnectByName WSAConnectByNameA
+#endif
 
 // --- Sets of sockets -----------------------------------------------------------------------------
 inline void WS_FD_ZERO(WS_fd_set* set) { set->fd_count = 0; }
@@ -84,16 +108,33 @@ inline void WS_FD_CLR(SOCKET s, WS_fd_set* set) {
 
 // --- Addresses as text: the C library's work, with Windows' number for IPv6
 // -----------------------
+/// @return 1; 0: no address; -1 and WSAEAFNOSUPPORT: another family
 inline INT WS_inet_pton(INT family, PCSTR text, PVOID address) {
-  return ::inet_pton(family == WS_AF_INET6 ? AF_INET6 : family, text, address);
+  const INT result = family == WS_AF_INET    ? ::inet_pton(AF_INET, text, address)
+                     : family == WS_AF_INET6 ? ::inet_pton(AF_INET6, text, address)
+                                             : -1;
+  if (result < 0) SetLastError(WSAEAFNOSUPPORT);
+  return result;
 }
 
+/// @return text; null and WSAEAFNOSUPPORT, or WSA_INVALID_PARAMETER: too little room
 inline PCSTR WS_inet_ntop(INT family, const VOID* address, PSTR text, SIZE_T room) {
-  return ::inet_ntop(family == WS_AF_INET6 ? AF_INET6 : family, address, text,
-                     static_cast<::socklen_t>(room));
+  if (family != WS_AF_INET && family != WS_AF_INET6) {
+    SetLastError(WSAEAFNOSUPPORT);
+    return nullptr;
+  }
+  const PCSTR result = ::inet_ntop(family == WS_AF_INET6 ? AF_INET6 : AF_INET, address, text,
+                                   static_cast<::socklen_t>(room));
+  if (result == nullptr) SetLastError(WSA_INVALID_PARAMETER);
+  return result;
 }
+
+// --- 64 bits in network byte order
+constexpr ULONGLONG htonll(ULONGLONG value) { return __builtin_bswap64(value); }
+constexpr ULONGLONG ntohll(ULONGLONG value) { return __builtin_bswap64(value); }
 
 // --- Event objects -------------------------------------------------------------------------------
+#pragma GCC visibility push(default)
 extern "C" {
 
 /// WSACreateEvent makes a manual-reset event object, not signalled.
@@ -121,9 +162,12 @@ DWORD WSAAPI WSAWaitForMultipleEvents(DWORD cEvents, const WSAEVENT* lphEvents, 
                                       DWORD dwTimeout, BOOL fAlertable) noexcept;
 
 }  // extern "C"
+#pragma GCC visibility pop
 
 #ifndef MILLRACE_USE_WS_PREFIX
 #include "millrace/winsock_plain_names.h"
+
+#include "millrace/winsock_plain_calls.h"
 #endif
 
 #endif  // MILLRACE_WINSOCK2_H_

@@ -240,6 +240,7 @@ using LPWSPSTARTUP = int(WSPAPI*)(WORD wVersionRequested, LPWSPDATA lpWSPData,
                                   LPWSPPROC_TABLE lpProcTable);
 
 // --- What the library exports -------------------------------------------------------------------
+#pragma GCC visibility push(default)
 extern "C" {
 
 /// WSPStartup starts the provider and fills the table of its procedures.
@@ -272,5 +273,6 @@ int WSPAPI WSCEnumProtocols(LPINT lpiProtocols, LPWSAPROTOCOL_INFOW lpProtocolBu
                             LPDWORD lpdwBufferLength, LPINT lpErrno) noexcept;
 
 }  // extern "C"
+#pragma GCC visibility pop
 
 #endif  // MILLRACE_WS2SPI_H_

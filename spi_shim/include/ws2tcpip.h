@@ -1,14 +1,34 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The parts of <ws2tcpip.h> that do not resolve names: interface lists, and questions about IPv6
-// addresses. Multicast and packet-information structures are in winsock2.h already.
+// Interface lists, questions about IPv6 addresses, and more names for the calls of name resolution.
+// Those themselves, multicast and packet-information structures are in winsock2.h already.
 //
 // Invariant: as winsock2.h, which it includes: plain names mean Windows' unless
-// MILLRACE_USE_WS_PREFIX is defined. getaddrinfo and its kin are the C library's and are not
-// mapped.
+// MILLRACE_USE_WS_PREFIX is defined.
 #ifndef MILLRACE_WS2TCPIP_H_
 #define MILLRACE_WS2TCPIP_H_
 
 #include "winsock2.h"
+
+// --- The calls in the width that UNICODE chooses
+#define GetAddrInfoA WS_getaddrinfo
+#define FreeAddrInfoA WS_freeaddrinfo
+#define GetNameInfoA WS_getnameinfo
+#define InetPtonA WS_inet_pton
+#define InetNtopA WS_inet_ntop
+#define gai_strerrorA WS_gai_strerror
+#ifdef UNICODE
+#define GetAddrInfo GetAddrInfoW
+#define FreeAddrInfo FreeAddrInfoW
+#define GetNameInfo GetNameInfoW
+#define InetPton InetPtonW
+#define InetNtop InetNtopW
+#else
+#define GetAddrInfo WS_getaddrinfo
+#define FreeAddrInfo WS_freeaddrinfo
+#define GetNameInfo WS_getnameinfo
+#define InetPton WS_inet_pton
+#define InetNtop WS_inet_ntop
+#endif
 
 #define WS_INET_ADDRSTRLEN 22   // Windows counts a port in, Linux does not (16)
 #define WS_INET6_ADDRSTRLEN 65  // and a scope (46)

@@ -11,7 +11,7 @@
 /// @param visit    called before the return, without locks that an SPI call would need
 /// @param context  handed to visit
 /// @return 0; WSANOTINITIALISED outside WSPStartup .. WSPCleanup
-extern "C" int millrace_counters(void (*visit)(void* context, const char* name,
+extern "C" __attribute__((visibility("default"))) int millrace_counters(void (*visit)(void* context, const char* name,
                                                unsigned long long value),
                                  void* context);
 

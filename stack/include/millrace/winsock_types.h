@@ -6,11 +6,12 @@
 // tests/spi_shim/abi_test.cc.
 //
 // - LONG, ULONG, DWORD are 32 bits as there; glibc's long and u_long have 64 and are not used here.
-// - WCHAR is char16_t: literals are u"...", since Linux' wchar_t has 32 bits.
+// - WCHAR is char16_t: literals are u"...", since Linux' wchar_t has 32 bits. With -fshort-wchar it is
+//   wchar_t, and L"..." fits; the C library's wide functions do not then.
 // - Names that glibc also defines (sockaddr, fd_set, timeval, ...) carry the prefix WS_, so that it
 //   does not matter which comes first. winsock2.h gives programs the plain names back.
 //
-// Not here: registered I/O, name resolution (addrinfo, hostent), WSADATA, WSAPOLLFD.
+// Not here: registered I/O. Name resolution, WSADATA and WSAPOLLFD: winsock_names.h.
 #ifndef MILLRACE_WINSOCK_TYPES_H_
 #define MILLRACE_WINSOCK_TYPES_H_
 
@@ -21,6 +22,8 @@
 #define WSPAPI
 #define WSAAPI
 #define CALLBACK
+#define WINAPI
+#define APIENTRY
 #define PASCAL
 #define FAR
 
@@ -55,7 +58,11 @@ using UINT_PTR = std::uint64_t;
 using SIZE_T = std::uint64_t;
 using WPARAM = std::uint64_t;
 using LPARAM = std::int64_t;
+#if __SIZEOF_WCHAR_T__ == 2
+using WCHAR = wchar_t;
+#else
 using WCHAR = char16_t;
+#endif
 
 using LPSTR = CHAR*;
 using LPCSTR = const CHAR*;

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Windows' files have names of either case.
+#include "mstcpip.h"
