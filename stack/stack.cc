@@ -357,7 +357,10 @@ WsaError Stack::take_back(std::span<WSABUF> loaned, size_t& n_taken, bool is_las
 
 Socket* Stack::replace(SOCKET handle, Socket& by) noexcept {
   by.ref();
-  return std::exchange(slots_[handle >> kSlotShift & kSlotMask].socket, &by);
+  ++by.n_handles_;
+  Socket* const old = std::exchange(slots_[handle >> kSlotShift & kSlotMask].socket, &by);
+  --old->n_handles_;
+  return old;
 }
 
 void Stack::erase(SOCKET handle) noexcept {

@@ -222,7 +222,7 @@ TEST_F(Wait_Test, CompletionsAreShownOutsideTheLock) {
       ++n_shown;
     };
     mark_pending(overlapped);
-    stack_.post({{.overlapped = &overlapped, .event = &overlapped}, {WsaError::kOk, 5, 0}});
+    stack_.post({{.overlapped = &overlapped, .event = &overlapped}, {WsaError::kOk, 5, 0}, nullptr, {}});
     EXPECT_TRUE(is_pending(overlapped));
   }
   EXPECT_EQ(n_shown, 1);
