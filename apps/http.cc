@@ -23,6 +23,8 @@
 namespace millrace::http {
 namespace {
 
+constexpr int kBacklog = 4096;  // clients that come all at once
+
 struct CommandLine {
   uint16_t port = 8080;
   std::string root;
@@ -51,7 +53,7 @@ void listen_on(std::list<Listener>& listeners, Site& site, int family, uint16_t 
   name.sin6_port = htons(port);
   const SOCKET s = WSASocketW(family, SOCK_STREAM, IPPROTO_TCP, nullptr, 0, WSA_FLAG_OVERLAPPED);
   if (s == INVALID_SOCKET || bind(s, reinterpret_cast<sockaddr*>(&name), sizeof name) != 0 ||
-      listen(s, SOMAXCONN) != 0) {
+      listen(s, kBacklog) != 0) {
     fail("port " + std::to_string(port), WSAGetLastError());
   }
   site.accept_ex = extension<LPFN_ACCEPTEX>(s, WSAID_ACCEPTEX);
@@ -110,7 +112,9 @@ int serve(const CommandLine& line) {
   for (size_t i = 0; i < workers.size(); ++i) PostQueuedCompletionStatus(site.port, 0, 0, nullptr);
   for (std::thread& worker : workers) worker.join();
   std::cout << std::fixed << std::setprecision(2) << "copied/delivered " << copies() << std::endl;
-  return WSACleanup();  // connections go with it
+  const int result = WSACleanup();
+  listeners.clear();
+  return result;
 }
 
 }  // namespace

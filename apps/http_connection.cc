@@ -45,11 +45,25 @@ Connection::Connection(Listener& listener)
     : OVERLAPPED{},
       listener_(listener),
       socket_(WSASocketW(listener.family, SOCK_STREAM, IPPROTO_TCP, nullptr, 0, WSA_FLAG_OVERLAPPED)) {
+  const std::lock_guard lock(listener.mutex);
+  listener.connections.insert(this);
 }
 
 Connection::~Connection() {
   if (file_fd_ >= 0) close(file_fd_);
   if (socket_ != INVALID_SOCKET) closesocket(socket_);
+}
+
+void Connection::end() {
+  {
+    const std::lock_guard lock(listener_.mutex);
+    listener_.connections.erase(this);
+  }
+  delete this;
+}
+
+Listener::~Listener() {
+  for (Connection* const connection : connections) delete connection;
 }
 
 // Where there are no more sockets, the next connection that ends makes room.
@@ -64,7 +78,7 @@ int Connection::accept(Listener& listener) {
          WSAGetLastError() == ERROR_IO_PENDING);
     if (is_started) continue;  // the port is told, even of a client that was there already
     const int error = WSAGetLastError();
-    delete c;
+    c->end();
     listener.n_accepting.fetch_sub(1);
     return error;
   }
@@ -82,7 +96,7 @@ void Connection::complete(OVERLAPPED* overlapped, bool is_ok, DWORD n_bytes) {
   Next next = is_ok ? Next::kDone : Next::kOver;
   while (next == Next::kDone) next = connection->step(n_bytes);
   if (next == Next::kPending) return;
-  delete connection;
+  connection->end();
   (void)accept(listener);
 }
 

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
+#include <set>
 #include <string>
 
 #include "apps/http_message.h"
@@ -24,11 +26,22 @@ struct Site {
   LPFN_TRANSMITFILE transmit_file = nullptr;
 };
 
+class Connection;
+
 struct Listener {
+  Listener(const Site& shared, SOCKET s, int address_family)
+      : site(shared), socket(s), family(address_family) {}
+  /// After WSACleanup: nothing is pending any more.
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
   const Site& site;
-  SOCKET socket;
-  int family;
+  const SOCKET socket;
+  const int family;
   std::atomic<int> n_accepting = 0;
+  std::mutex mutex;
+  std::set<Connection*> connections;
 };
 
 class Connection : public OVERLAPPED {
@@ -49,8 +62,10 @@ class Connection : public OVERLAPPED {
     kOver,     ///< the connection has ended
   };
 
+  friend struct Listener;
   explicit Connection(Listener& listener);
   ~Connection();
+  void end();
 
   Next step(DWORD& n_bytes);
   Next begin(DWORD& n_bytes);

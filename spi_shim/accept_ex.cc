@@ -35,7 +35,8 @@ struct Acceptance : Finisher {
   PacketTarget target;
 };
 
-Finisher connection_news;
+bool on_connections(Finisher& self, Completion& completion) noexcept;
+Finisher connection_news{on_connections};
 
 /// Shows an end of the operation where its caller waits for it: on the listener's Stack, with the
 /// listener's port.
@@ -227,12 +228,13 @@ void serve(SOCKET listener) noexcept {
   }
 }
 
+bool on_connections(Finisher&, Completion& completion) noexcept {
+  serve(completion.packets.key);
+  return true;
+}
+
 /// Connections that come to it, or wait there, are served. With no lock held.
 void watch_connections(SOCKET listener, std::span<const SOCKET> twins) noexcept {
-  connection_news.call = [](Finisher&, Completion& completion) {
-    serve(completion.packets.key);
-    return true;
-  };
   const auto watch = [listener](Socket& s) {
     s.accepts_for = listener;
     s.on_connection = &connection_news;
