@@ -5,6 +5,9 @@
 // apart: with pages of 4 KiB that costs two fifths of the memory, and with any pages it leaves
 // gaps, which AF_XDP cannot have. Where IO addresses are virtual ones, no device sees pages, and we
 // lay the elements side by side; where they are physical, the pool is DPDK's.
+//
+// Behind the caches of the lcores it is a stack, unless EAL's arguments or the platform name something
+// else: DPDK's ring gives out the mbuf that has lain longest, which no cache has any more.
 #include "dpdk_io/pool.h"
 
 #include <rte_eal.h>
@@ -14,6 +17,7 @@
 #include <rte_mempool.h>
 #include <rte_memzone.h>
 
+#include <cstring>
 #include <string>
 
 #include "dpdk_io/startup_error.h"
@@ -23,6 +27,18 @@ namespace millrace {
 static_assert(kMbufPrivBytes % RTE_MBUF_PRIV_ALIGN == 0, "DPDK rte_pktmbuf_pool_create");
 
 namespace {
+
+constexpr const char* kLastInFirstOut = "stack";
+
+/// What the mempool keeps its free elements in.
+const char* ops_name() {
+  const bool is_chosen = rte_mbuf_user_mempool_ops() != nullptr || rte_mbuf_platform_mempool_ops() != nullptr;
+  if (is_chosen) return rte_mbuf_best_mempool_ops();
+  for (uint32_t i = 0; i < rte_mempool_ops_table.num_ops; ++i) {
+    if (std::strcmp(rte_mempool_ops_table.ops[i].name, kLastInFirstOut) == 0) return kLastInFirstOut;
+  }
+  return rte_mbuf_best_mempool_ops();  // its driver is not installed
+}
 
 void free_memory(rte_mempool_memhdr* /*memory*/, void* zone) {
   rte_memzone_free(static_cast<const rte_memzone*>(zone));
@@ -54,7 +70,7 @@ rte_mempool* create_gapless(const char* name, uint32_t n_mbufs, uint16_t room_by
   rte_mempool* pool = rte_mempool_create_empty(name, n_mbufs, element_bytes, cache, sizeof(layout),
                                                SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
   if (pool == nullptr) return nullptr;
-  int error = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), nullptr);
+  int error = rte_mempool_set_ops_byname(pool, ops_name(), nullptr);
   rte_pktmbuf_pool_init(pool, &layout);
   if (error == 0) error = populate_gapless(pool);
   if (error != 0) {
@@ -76,7 +92,8 @@ rte_mempool* create(const char* name, uint32_t n_mbufs, uint16_t data_room_bytes
   rte_mempool* pool =
       rte_eal_iova_mode() == RTE_IOVA_VA
           ? create_gapless(name, n_mbufs, room, cache)
-          : rte_pktmbuf_pool_create(name, n_mbufs, cache, kMbufPrivBytes, room, SOCKET_ID_ANY);
+          : rte_pktmbuf_pool_create_by_ops(name, n_mbufs, cache, kMbufPrivBytes, room, SOCKET_ID_ANY,
+                                           ops_name());
   if (pool != nullptr) return pool;
   switch (rte_errno) {
     case ENOMEM:

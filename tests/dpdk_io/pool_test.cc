@@ -53,6 +53,17 @@ TEST(Pool, LaysItsMbufsSideBySideWithUsableIoAddresses) {
   }
 }
 
+TEST(Pool, GivesOutWhatCameBackLastSinceThatIsStillInACache) {
+  Pool pool("pool_lifo", 63, 2048, 0);
+  MbufPtr first(rte_pktmbuf_alloc(pool.get()));
+  MbufPtr second(rte_pktmbuf_alloc(pool.get()));
+  const rte_mbuf* const last = first.get();
+  second.reset();
+  first.reset();
+  const MbufPtr again(rte_pktmbuf_alloc(pool.get()));
+  EXPECT_EQ(again.get(), last);
+}
+
 TEST(Pool, CountsWhatIsInUseWithItsCache) {
   Pool pool("pool_count", 127, 2048, 32);
   MbufPtr one(rte_pktmbuf_alloc(pool.get()));
