@@ -3,21 +3,18 @@
 //
 // Time is the Stack's own: its clock moves by what each turn took, and SYNs and requests arrive at
 // random moments of it (Poisson), as from other cores that cost nothing. A request's latency is from
-// its arrival to the end of the turn that sent the answer; so it waits for the SYNs before it. A turn
-// that lost the core to others is taken to have been as long as the one before, and a request in which
-// that happened does not count.
+// its arrival to the end of the turn that sent the answer; so it waits for the SYNs before it. How long a
+// turn took, twins say (twins.h): an interrupt of 50 us would leave 50 SYNs to be worked off.
 #include "bench/flood.h"
-
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <limits>
 #include <random>
-#include <utility>
 #include <vector>
 
 #include "bench/many_peers.h"
+#include "bench/twins.h"
 
 namespace millrace {
 namespace {
@@ -25,25 +22,35 @@ namespace {
 constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr double kThinkNs = 5'000;  // between an answer and the next request
 
-/// Twice, since a switch that is due, such as after an interrupt that ran others' work on our time, takes
-/// place at the end of a system call.
-long n_interruptions() {
-  rusage usage{};
-  getrusage(RUSAGE_THREAD, &usage);
-  getrusage(RUSAGE_THREAD, &usage);
-  return usage.ru_nivcsw + usage.ru_nvcsw;
+void queue_syn(ManyPeers& world, std::mt19937_64& random) {
+  const auto source = 0x0b000000u | static_cast<uint32_t>(random() & 0x00ffffff);  // 11/8
+  world.queue({source, static_cast<uint16_t>(random()), ManyPeers::kSyn,
+               static_cast<uint32_t>(random()), 0, 0});
+}
+
+/// @return nanoseconds of the Stack's work per SYN, in bursts
+double syn_ns(ManyPeers& world, size_t n) {
+  std::mt19937_64 random{2};
+  double ns = 0;
+  for (size_t done = 0; done < n; done += ManyPeers::kBatch) {
+    for (uint32_t i = 0; i < ManyPeers::kBatch; ++i) queue_syn(world, random);
+    world.send();
+    ns += ManyPeers::timed([&] { world.turn(); });
+    world.drain();
+  }
+  return ns / static_cast<double>(n);
 }
 
 class Flood {
  public:
-  Flood(ManyPeers& world, ManualClock& clock) : world_(world), clock_(clock) {}
+  Flood(ManyPeers& world, ManualClock& clock, Twins& twins)
+      : world_(world), clock_(clock), twins_(twins) {}
 
   /// @param syns_per_s  0: none  @return latencies of the requests, ns, ascending
   std::vector<double> run(size_t n_requests, double syns_per_s) {
     const double syn_gap_ns = syns_per_s == 0 ? kNever : 1e9 / syns_per_s;
     double now = 0, next_syn = after(0, syn_gap_ns), next_request = after(0, kThinkNs);
     bool is_asked = false;
-    long n_interrupted = n_interruptions();
     std::vector<double> latencies;
     while (latencies.size() < n_requests) {
       for (;;) {  // what has arrived by now, in its order
@@ -61,33 +68,17 @@ class Flood {
       }
       world_.send();
       bool has_answered = false;
-      const long before = n_interruptions();
-      const double ns = ManyPeers::timed([&] { has_answered = turn_and_echo(); });
-      if (n_interruptions() == before) last_ns_ = ns;
-      now += last_ns_;
-      clock_.advance_ns(static_cast<uint64_t>(last_ns_));
+      const double ns = twins_.quicker(ManyPeers::timed([&] { has_answered = turn_and_echo(); }));
+      now += ns;
+      clock_.advance_ns(static_cast<uint64_t>(ns));
       world_.drain();
       if (!has_answered) continue;
-      // Whoever just got the core back finds cold caches, which says nothing of SYNs.
-      const long n_now = n_interruptions();
-      if (std::exchange(n_interrupted, n_now) == n_now) latencies.push_back(now - next_request);
+      latencies.push_back(now - next_request);
       next_request = after(now, kThinkNs);
       is_asked = false;
     }
     std::sort(latencies.begin(), latencies.end());
     return latencies;
-  }
-
-  /// @return nanoseconds of the Stack's work per SYN, in bursts
-  double syn_ns(size_t n) {
-    double ns = 0;
-    for (size_t done = 0; done < n; done += ManyPeers::kBatch) {
-      for (uint32_t i = 0; i < ManyPeers::kBatch; ++i) queue_syn();
-      world_.send();
-      ns += ManyPeers::timed([&] { world_.turn(); });
-      world_.drain();
-    }
-    return ns / static_cast<double>(n);
   }
 
   size_t n_syns() const { return n_syns_; }
@@ -97,9 +88,7 @@ class Flood {
     return mean_ns == kNever ? kNever : ns + std::exponential_distribution<>(1 / mean_ns)(random_);
   }
   void queue_syn() {
-    const auto source = 0x0b000000u | static_cast<uint32_t>(random_() & 0x00ffffff);  // 11/8
-    world_.queue({source, static_cast<uint16_t>(random_()), ManyPeers::kSyn,
-                  static_cast<uint32_t>(random_()), 0, 0});
+    millrace::queue_syn(world_, random_);
     ++n_syns_;
   }
   [[gnu::noinline]] bool turn_and_echo() {
@@ -118,9 +107,9 @@ class Flood {
 
   ManyPeers& world_;
   ManualClock& clock_;
+  Twins& twins_;
   std::mt19937_64 random_{1};
   size_t n_syns_ = 0;
-  double last_ns_ = 0;
 };
 
 double percentile(const std::vector<double>& ascending, double share) {
@@ -129,13 +118,13 @@ double percentile(const std::vector<double>& ascending, double share) {
 
 }  // namespace
 
-void run_flood(uint32_t syns_per_s) {
+void run_flood(uint32_t syns_per_s, Twins& twins) {
   constexpr int kRounds = 5;
   constexpr size_t kRequests = 10'000;
   ManualClock clock;
   ManyPeers world(65'536, clock);
   (void)world.connect(1);
-  Flood flood(world, clock);
+  Flood flood(world, clock, twins);
   (void)flood.run(2'000, 0);
   double quiet_p50 = kNever, quiet_p99 = kNever, p50 = kNever, p99 = kNever, syn = kNever;
   size_t n_syns = 0;
@@ -157,8 +146,9 @@ void run_flood(uint32_t syns_per_s) {
     std::sort(flooded.begin(), flooded.end());
     p50 = std::min(p50, percentile(flooded, 0.5));
     p99 = std::min(p99, percentile(flooded, 0.99));
-    syn = std::min(syn, flood.syn_ns(100'000));
+    syn = std::min(syn, syn_ns(world, 100'000));
   }
+  if (!twins.is_first()) return;
   std::printf(
       "{\"syns\": %zu, \"syns_per_s\": %u, \"ns_per_syn\": %.1f, \"quiet_p50_ns\": %.0f, "
       "\"quiet_p99_ns\": %.0f, \"flooded_p50_ns\": %.0f, \"flooded_p99_ns\": %.0f, "
@@ -170,9 +160,8 @@ void run_flood(uint32_t syns_per_s) {
 void run_syns(size_t n) {
   ManualClock clock;
   ManyPeers world(65'536, clock);
-  Flood flood(world, clock);
-  (void)flood.syn_ns(1'000);
-  std::printf("{\"ns_per_syn\": %.1f}\n", flood.syn_ns(n));
+  (void)syn_ns(world, 1'000);
+  std::printf("{\"ns_per_syn\": %.1f}\n", syn_ns(world, n));
 }
 
 }  // namespace millrace

@@ -6,8 +6,10 @@
 
 namespace millrace {
 
+class Twins;
+
 /// Prints one JSON object: latencies of a good connection with and without a flood of SYNs.
-void run_flood(uint32_t syns_per_s);
+void run_flood(uint32_t syns_per_s, Twins& twins);
 /// Nothing but SYNs, for counting instructions. Prints one JSON object.
 void run_syns(size_t n);
 

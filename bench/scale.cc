@@ -14,9 +14,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <optional>
 
 #include "bench/flood.h"
 #include "bench/many_peers.h"
+#include "bench/twins.h"
 #include "dpdk_io/eal.h"
 
 namespace millrace {
@@ -68,9 +70,11 @@ int main(int argc, char** argv) {
     return 1;
   }
   try {
+    std::optional<millrace::Twins> twins;
+    if (is_flood) twins.emplace();
     millrace::eal_start(millrace::Config::loopback().eal_args);
     if (is_flood) {
-      millrace::run_flood(static_cast<uint32_t>(more));
+      millrace::run_flood(static_cast<uint32_t>(more), *twins);
     } else if (is_syns) {
       millrace::run_syns(static_cast<size_t>(more));
     } else {
