@@ -43,7 +43,7 @@ std::optional<Accepted> take(SOCKET s, WS_sockaddr* addr, LPINT addrlen, Listene
         return std::nullopt;
       }
     }
-    listener = {call.inner(), socket.twins,
+    listener = {call.inner(), socket.twins(),
                 catalog_entry_of(socket.family(), socket.transport() == Transport::kTcp)
                     .dwCatalogEntryId,
                 socket.selection()};

@@ -174,7 +174,7 @@ bool serve_one(SOCKET listener) noexcept {
     const Stack::Guard guard(*stack);
     const Socket* const socket = stack->find(listener);
     if (socket == nullptr || !socket->has_accepts()) return false;
-    all = socket->twins;
+    all = socket->twins();
     all.insert(all.begin(), listener);
   }
   SOCKET from = 0;
@@ -201,29 +201,37 @@ bool serve_one(SOCKET listener) noexcept {
   return true;
 }
 
-/// Calls change(listener) with its lock. @return false: it is gone, or what change returns
+/// Calls change(socket) with its lock. @return false: it is gone, or what change returns
 template <typename Change>
-bool with_listener(SOCKET listener, Change change) noexcept {
-  Stack* const stack = stack_of(listener);
+bool with_socket(SOCKET inner, Change change) noexcept {
+  Stack* const stack = stack_of(inner);
   if (stack == nullptr) return false;
   const Stack::Guard guard(*stack);
-  Socket* const socket = stack->find(listener);
+  Socket* const socket = stack->find(inner);
   return socket != nullptr && change(*socket);
+}
+
+/// The same with what makes it a listener.
+template <typename Change>
+bool with_listener(SOCKET listener, Change change) noexcept {
+  return with_socket(listener, [&](Socket& socket) {
+    return socket.listening != nullptr && change(*socket.listening);
+  });
 }
 
 void serve(SOCKET listener) noexcept {
   const Inside inside;
-  const bool is_mine = with_listener(listener, [](Socket& s) {
-    s.serves_again = s.serves_accepts;
-    return !std::exchange(s.serves_accepts, true);
+  const bool is_mine = with_listener(listener, [](Listening& l) {
+    l.serves_again = l.serves_accepts;
+    return !std::exchange(l.serves_accepts, true);
   });
   if (!is_mine) return;
   for (bool goes_on = true; goes_on;) {
     while (serve_one(listener)) {
     }
-    goes_on = with_listener(listener, [](Socket& s) {
-      s.serves_accepts = s.serves_again;
-      return std::exchange(s.serves_again, false);
+    goes_on = with_listener(listener, [](Listening& l) {
+      l.serves_accepts = l.serves_again;
+      return std::exchange(l.serves_again, false);
     });
   }
 }
@@ -235,9 +243,9 @@ bool on_connections(Finisher&, Completion& completion) noexcept {
 
 /// Connections that come to it, or wait there, are served. With no lock held.
 void watch_connections(SOCKET listener, std::span<const SOCKET> twins) noexcept {
-  const auto watch = [listener](Socket& s) {
-    s.accepts_for = listener;
-    s.on_connection = &connection_news;
+  const auto watch = [listener](Listening& l) {
+    l.accepts_for = listener;
+    l.on_connection = &connection_news;
     return true;
   };
   for (const SOCKET twin : twins) (void)with_listener(twin, watch);
@@ -262,7 +270,7 @@ WsaError take_socket(SOCKET s, SOCKET listener, const OVERLAPPED* overlapped, SO
 }
 
 void release_socket(SOCKET inner) noexcept {
-  (void)with_listener(inner, [](Socket& s) {
+  (void)with_socket(inner, [](Socket& s) {
     s.accepting_on = 0;
     return true;
   });
@@ -281,7 +289,7 @@ WsaError start(SOCKET s, std::unique_ptr<Acceptance> acceptance, SOCKET accept_s
     if (!call) return static_cast<WsaError>(error);
     if (!call.socket().is_listening()) return WsaError::kInval;
     acceptance->listener = call.inner();
-    twins = call.socket().twins;
+    twins = call.socket().twins();
   }
   const WsaError unfit = take_socket(accept_socket, acceptance->listener, overlapped,
                                      acceptance->socket);
@@ -289,7 +297,7 @@ WsaError start(SOCKET s, std::unique_ptr<Acceptance> acceptance, SOCKET accept_s
   const SOCKET listener = acceptance->listener, inner = acceptance->socket;
   watch_connections(listener, twins);
   WsaError error = WsaError::kNotSock;
-  (void)with_listener(listener, [&](Socket& socket) {
+  (void)with_socket(listener, [&](Socket& socket) {
     Overlapped tell = overlapped_of(socket, arguments, std::nullopt);
     tell.overlapped = overlapped;
     tell.finisher = acceptance.get();
@@ -367,7 +375,7 @@ void end_accept_on(SOCKET s) noexcept {
     listener = std::exchange(call.socket().accepting_on, 0);
     overlapped = call.socket().accepting;
   }
-  (void)with_listener(listener, [overlapped](Socket& socket) {
+  (void)with_socket(listener, [overlapped](Socket& socket) {
     return socket.cancel({.overlapped = overlapped}) != 0;
   });
 }

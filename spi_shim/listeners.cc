@@ -124,8 +124,8 @@ WsaError add_twins(SOCKET listener, int backlog) noexcept {
   if (error == WsaError::kOk) {
     const Stack::Guard guard(*own);
     Socket* const socket = own->find(listener);
-    if (socket != nullptr && socket->twins.empty()) {
-      socket->twins = std::move(twins);
+    if (socket != nullptr && socket->listening != nullptr && socket->twins().empty()) {
+      socket->listening->twins = std::move(twins);
       return WsaError::kOk;
     }
   }

@@ -139,7 +139,7 @@ class SelectSets {
     const Stack::Guard guard(*stack);
     entry.socket = stack->find(inner);
     if (entry.socket == nullptr) return false;
-    if (twins != nullptr) *twins = entry.socket->twins;
+    if (twins != nullptr) *twins = entry.socket->twins();
     entry.socket->ref();
     entries_.push_back(entry);
     return true;

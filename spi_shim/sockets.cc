@@ -94,7 +94,7 @@ int WSPAPI wsp_listen(SOCKET s, int backlog, LPINT lpErrno) noexcept {
     if (!call) return SOCKET_ERROR;
     const WsaError error = call.socket().listen(backlog);
     if (error != WsaError::kOk) return call.fail(error);
-    if (running_stacks().size() == 1 || !call.socket().twins.empty()) return 0;
+    if (running_stacks().size() == 1 || !call.socket().twins().empty()) return 0;
     inner = call.inner();
   }
   const WsaError error = add_twins(inner, backlog);
@@ -162,7 +162,7 @@ int WSPAPI wsp_close_socket(SOCKET s, LPINT lpErrno) noexcept {
   if (running_stacks().size() > 1) {
     const Call call(s, lpErrno);
     if (!call) return SOCKET_ERROR;
-    if (call.socket().n_handles() == 1) twins.swap(call.socket().twins);
+    if (call.socket().n_handles() == 1 && call.socket().listening) twins.swap(call.socket().listening->twins);
   }
   end_twins(twins);
   {

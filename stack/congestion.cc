@@ -25,7 +25,7 @@ bool is_before(uint32_t a, uint32_t b) { return static_cast<int32_t>(a - b) < 0;
 
 }  // namespace
 
-void Congestion::begin(CongestionControl kind, uint32_t mss) noexcept {
+void Congestion::begin(CongestionControl kind, uint16_t mss) noexcept {
   kind_ = kind;
   mss_ = mss;
   cwnd_ = kInitialSegments * mss;
@@ -132,7 +132,7 @@ void Congestion::on_loss() noexcept {
   epoch_ns_ = 0;
   fraction_ = 0;
   is_conservative_ = false;
-  ssthresh_ = std::max(static_cast<uint32_t>(cwnd * beta), 2 * mss_);
+  ssthresh_ = std::max(static_cast<uint32_t>(cwnd * beta), 2u * mss_);
 }
 
 void Congestion::on_timeout() noexcept {

@@ -24,9 +24,9 @@ class Congestion {
     uint64_t srtt_ns = 0;
   };
 
-  void begin(CongestionControl kind, uint32_t mss) noexcept;
+  void begin(CongestionControl kind, uint16_t mss) noexcept;
   /// The path carries shorter segments from now on, or longer ones again.
-  void set_mss(uint32_t mss) noexcept { mss_ = mss; }
+  void set_mss(uint16_t mss) noexcept { mss_ = mss; }
   uint32_t cwnd() const noexcept { return cwnd_; }
   uint32_t ssthresh() const noexcept { return ssthresh_; }
   bool is_in_slow_start() const noexcept { return cwnd_ < ssthresh_; }
@@ -59,10 +59,11 @@ class Congestion {
   bool is_conservative_ = false;  ///< HyStart++: conservative slow start
   uint8_t n_conservative_rounds_ = 0;
   uint16_t n_samples_ = 0;
-  uint32_t mss_ = 0;
+  uint16_t mss_ = 0;
   uint32_t cwnd_ = 0;
   uint32_t ssthresh_ = UINT32_MAX;
   uint32_t round_end_ = 0;
+  uint32_t prior_cwnd_ = 0;  ///< of CUBIC, when its epoch began
   uint64_t round_min_ns_ = UINT64_MAX;
   uint64_t last_round_min_ns_ = UINT64_MAX;
   uint64_t baseline_ns_ = 0;
@@ -74,7 +75,6 @@ class Congestion {
   double fraction_ = 0;  ///< bytes of growth that do not make a whole one yet
   uint64_t epoch_ns_ = 0;
   uint64_t last_ack_ns_ = 0;
-  uint32_t prior_cwnd_ = 0;
 
   struct {
     uint32_t cwnd = 0;

@@ -52,8 +52,8 @@ class Demux {
   void tcp_in_again(pbuf* segment, netif* from) noexcept;
 
   class Expected;
-  /// Of the object that a pcb's argument points to, how much Expected fetches.
-  size_t socket_bytes = 0;
+  /// Fetches the object that a pcb's argument points to into the caches.
+  void (*fetch_socket)(const void* socket) = nullptr;
 
   // ---- lwIP's calls on a connection or listener ----
 
@@ -138,13 +138,13 @@ class Demux {
   Bucket& bucket_of(const tcp_pcb& pcb) const noexcept;
   const Bucket* bucket_for(const rte_mbuf& frame) const noexcept;
   void rearm(Bucket& bucket) noexcept;
+  void rearm(tcp_pcb& pcb, Bucket& bucket) noexcept;
   void look_at(Bucket& bucket, uint32_t tick) noexcept;
   static uint32_t next_look(const tcp_pcb& pcb, uint32_t now) noexcept;
   bool is_due(const Bucket& bucket) const noexcept;
   void forget_listener(const tcp_pcb& listener) noexcept;
   uint32_t visit_hurried(uint32_t most) noexcept;
   uint32_t visit_due(uint32_t most) noexcept;
-  static void fetch(const void* object, size_t bytes) noexcept;
   void run_timer(Bucket& bucket, void (*timer)()) noexcept;
   void splice_all() noexcept;
   void split_all() noexcept;

@@ -4,7 +4,6 @@
 // in every segment, and 32 segments can wait together.
 #define MILLRACE_DEMUX_ITSELF
 #include <rte_mbuf.h>
-#include <rte_prefetch.h>
 
 #include <array>
 #include <cstring>
@@ -15,11 +14,10 @@
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
 #include "stack/demux.h"
+#include "stack/prefetch.h"
 
 namespace millrace {
 namespace {
-
-constexpr size_t kLineBytes = 64;
 
 /// Where the TCP ports stand, in a frame that is a whole TCP segment without IP options.
 /// @return null: it is something else, and nothing is lost but time
@@ -33,11 +31,6 @@ const uint8_t* ports_in(const uint8_t* frame, size_t length, bool& is_v6) noexce
 }
 
 }  // namespace
-
-void Demux::fetch(const void* object, size_t bytes) noexcept {
-  const char* const at = static_cast<const char*>(object);
-  for (size_t i = 0; i < bytes; i += kLineBytes) rte_prefetch0(at + i);
-}
 
 const Demux::Bucket* Demux::bucket_for(const rte_mbuf& frame) const noexcept {
   bool is_v6 = false;
@@ -75,13 +68,13 @@ void Demux::Expected::before(size_t i) noexcept {
 
 void Demux::Expected::fetch_pcb(size_t i) const noexcept {
   if (i >= n_ || buckets_[i] == nullptr || buckets_[i]->active == nullptr) return;
-  fetch(buckets_[i]->active, sizeof(tcp_pcb));
+  fetch_lines(buckets_[i]->active, buckets_[i]->active + 1);
 }
 
 void Demux::Expected::fetch_socket(size_t i) const noexcept {
   if (i >= n_ || buckets_[i] == nullptr || buckets_[i]->active == nullptr) return;
   const void* const socket = buckets_[i]->active->callback_arg;
-  if (socket != nullptr) fetch(socket, demux_.socket_bytes);
+  if (socket != nullptr) demux_.fetch_socket(socket);
 }
 
 }  // namespace millrace

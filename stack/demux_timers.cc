@@ -5,12 +5,11 @@
 // The wheel has a slot per slow tick. A bucket's entry is valid in the slot of its `look_at`; entries
 // that an earlier one has replaced stay where they are, and are passed over.
 #define MILLRACE_DEMUX_ITSELF
-#include <rte_prefetch.h>
-
 #include <algorithm>
 
 #include "stack/demux.h"
 #include "stack/demux_scope.h"
+#include "stack/prefetch.h"
 
 namespace millrace {
 namespace {
@@ -81,13 +80,15 @@ void Demux::look_at(Bucket& bucket, uint32_t tick) noexcept {
   wheel_[tick % kWheelSlots].push_back(&bucket);
 }
 
+// One after the other: loading both at once would wait for the two stores that came just before.
 void Demux::rearm(Bucket& bucket) noexcept {
-  for (tcp_pcb* list : {bucket.active, bucket.time_wait}) {
-    for (; list != nullptr; list = list->next) {
-      list->ext_args[0].data = &bucket;
-      rearm(*list);
-    }
-  }
+  for (tcp_pcb* pcb = bucket.active; pcb != nullptr; pcb = pcb->next) rearm(*pcb, bucket);
+  for (tcp_pcb* pcb = bucket.time_wait; pcb != nullptr; pcb = pcb->next) rearm(*pcb, bucket);
+}
+
+void Demux::rearm(tcp_pcb& pcb, Bucket& bucket) noexcept {
+  pcb.ext_args[0].data = &bucket;
+  rearm(pcb);
 }
 
 void Demux::rearm(const tcp_pcb& pcb) noexcept {
@@ -127,7 +128,7 @@ void Demux::Visits::fetch_ahead() const noexcept {
   if (next + kLists < buckets.size()) rte_prefetch0(buckets[next + kLists]);
   if (next + kPcbs >= buckets.size()) return;
   const tcp_pcb* const pcb = buckets[next + kPcbs]->active;
-  if (pcb != nullptr) fetch(pcb, sizeof *pcb);
+  if (pcb != nullptr) fetch_lines(pcb, pcb + 1);
 }
 
 uint32_t Demux::visit_hurried(uint32_t most) noexcept {

@@ -81,7 +81,7 @@ void Socket::repeat_signal() noexcept {
 uint32_t TcpSocket::events_now() const noexcept {
   switch (state_) {
     case State::kListening:
-      return listening_->queue.empty() ? 0 : FD_ACCEPT;
+      return listening->queue.empty() ? 0 : FD_ACCEPT;
     case State::kFailed:
       return FD_CONNECT;
     case State::kConnected:
@@ -92,7 +92,7 @@ uint32_t TcpSocket::events_now() const noexcept {
   }
   uint32_t now = was_accepted_ ? 0 : FD_CONNECT;
   if (has_enough(source_of(0), kTcpServiceFlags, 0)) now |= FD_READ;
-  if (!options.oob_inline && !urgent_.empty()) now |= FD_OOB;
+  if (!options.oob_inline && has_urgent()) now |= FD_OOB;
   if (peer_closed_ || state_ == State::kEnded) now |= FD_CLOSE;
   if (state_ == State::kConnected && !send_is_shut_ && is_writable()) now |= FD_WRITE;
   return now;

@@ -192,6 +192,7 @@ class Recovery {
   uint8_t n_duplicates_ = 0;      ///< without SACK
   uint8_t tolerance_factor_ = 1;  ///< quarters of the least RTT, RFC 8985 6.2 step 4
   uint8_t n_calm_repairs_ = 0;
+  uint16_t full_mss_ = 0;  ///< before a path turned out to carry less
   uint32_t una_ = 0;
   uint32_t sent_end_ = 0;  ///< of what is in pcb->unacked
   uint32_t ever_sent_end_ = 0;
@@ -218,7 +219,6 @@ class Recovery {
   uint64_t lost_at_ns_ = 0;      ///< when a hole will be too old; 0: off
   Ends ends_;
   uint64_t full_size_at_ns_ = 0;  ///< when full_mss_ is pcb->mss again; 0: it is
-  uint16_t full_mss_ = 0;
   Recovery* next_ = nullptr;
   Recovery** link_ = nullptr;
 };

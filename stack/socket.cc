@@ -5,12 +5,15 @@
 #include <cstring>
 
 #include "stack/lwip/slab.h"
+#include "stack/prefetch.h"
 #include "stack/siblings.h"
 
 namespace millrace {
 
+void Socket::fetch_hot() const noexcept { fetch_lines(this, &options.send_timeout_ms + 1); }
+
 Socket::Socket(Stack& stack, Transport transport, uint8_t family)
-    : stack_(stack), transport_(transport), family_(family), local_{IpAddress::any(family), 0} {
+    : transport_(transport), family_(family), stack_(stack), local_{IpAddress::any(family), 0} {
   const Config& config = stack.config();
   options.no_delay = config.tcp.nodelay;
   options.timestamps = config.tcp.timestamps;
@@ -56,7 +59,7 @@ WsaError Socket::close() {
   finish_all(urgent_receives_, WsaError::kOperationAborted);
   finish_all(sends_, WsaError::kOperationAborted);
   if (events_ != nullptr) finish_all(events_->changes, WsaError::kOperationAborted);
-  finish_all(accepts_, WsaError::kOperationAborted);
+  if (listening != nullptr) finish_all(listening->accepts, WsaError::kOperationAborted);
   finish_all(disconnects_, WsaError::kOperationAborted);
   inbox_.clear();
   stack_.loans.reclaim(loans);
@@ -154,18 +157,23 @@ void Socket::complete_now(const Overlapped& tell, const Outcome& outcome) {
 uint32_t Socket::cancel(const Cancelled& which) noexcept {
   uint32_t n = 0;
   RequestQueue* const changes = events_ == nullptr ? nullptr : &events_->changes;
+  RequestQueue* const accepts = listening == nullptr ? nullptr : &listening->accepts;
   for (RequestQueue* queue :
-       {&receives_, &urgent_receives_, &sends_, &accepts_, &disconnects_, changes}) {
+       {&receives_, &urgent_receives_, &sends_, &disconnects_, accepts, changes}) {
     if (queue != nullptr) n += cancel_in(*queue, which);
   }
   return n;
 }
 
+Outcome Socket::start_accept(const Overlapped& tell) {
+  return listening == nullptr ? Outcome{WsaError::kInval} : start(listening->accepts, tell, {});
+}
+
 Completion Socket::take_accept() noexcept {
-  Request& request = *accepts_.front();
+  Request& request = *listening->accepts.front();
   const PacketTarget target = request.tell.has_packet ? port_link.target : PacketTarget{};
   const Completion completion{request.tell, {}, this, target};
-  accepts_.pop();
+  listening->accepts.pop();
   stack_.free_request(request);
   return completion;
 }

@@ -19,6 +19,7 @@
 #include "millrace/winsock_codes.h"
 #include "stack/address.h"
 #include "stack/inbox.h"
+#include "stack/listening.h"
 #include "stack/network_events.h"
 #include "stack/queries.h"
 #include "stack/request.h"
@@ -29,16 +30,21 @@ namespace millrace {
 struct GroupChange;
 struct IcmpError;
 
+/// Those that each receive and send looks at come first.
 struct SocketOptions {
   bool is_nonblocking = false;
   bool is_overlapped = false;
+  bool oob_inline = false;
+  bool no_delay = false;
+  uint32_t receive_buffer_bytes = 0;
+  uint32_t send_buffer_bytes = 0;
+  uint32_t receive_timeout_ms = 0;  ///< 0: none
+  uint32_t send_timeout_ms = 0;     ///< 0: none
   bool reuse_address = false;
   bool exclusive = false;
   bool broadcast = false;
   bool keep_alive = false;
-  bool no_delay = false;
   bool linger = false;
-  bool oob_inline = false;
   bool conditional_accept = false;  ///< kept; WSPAccept's condition judges what is connected already
   bool debug = false;               ///< kept, as the next two: Windows ignores them, too
   bool dont_route = false;
@@ -63,10 +69,6 @@ struct SocketOptions {
   /// IP_PMTUDISC_DO and _PROBE say the same as IP_DONTFRAGMENT.
   bool forbids_fragments() const noexcept { return dont_fragment || mtu_discover % 2 == 1; }
   uint16_t linger_s = 0;
-  uint32_t receive_timeout_ms = 0;  ///< 0: none
-  uint32_t send_timeout_ms = 0;     ///< 0: none
-  uint32_t receive_buffer_bytes = 0;
-  uint32_t send_buffer_bytes = 0;
   uint32_t keep_alive_time_ms = 0;
   uint32_t keep_alive_interval_ms = 0;
   uint32_t keep_alive_probes = 10;  ///< unanswered ones that end a connection, as on Windows
@@ -161,18 +163,10 @@ class Socket {
   /// without a WSAOVERLAPPED.
   virtual Outcome disconnect(const Overlapped&, bool) { return {WsaError::kNotConn}; }
   /// AcceptEx: queues it; the shim serves the queue.
-  virtual Outcome start_accept(const Overlapped& tell) { return start(accepts_, tell, {}); }
-  bool has_accepts() const noexcept { return !accepts_.empty(); }
+  virtual Outcome start_accept(const Overlapped& tell);
+  bool has_accepts() const noexcept { return listening != nullptr && !listening->accepts.empty(); }
   /// Takes the first one off the queue, and its target for packets; only while has_accepts().
   virtual Completion take_accept() noexcept;
-  Finisher* on_connection = nullptr;  ///< called when connections wait, after the lock
-  SOCKET accepts_for = 0;             ///< of a listener or its twin: the application's one
-  bool serves_accepts = false;        ///< a thread is at it
-  bool serves_again = false;
-  SOCKET accepting_on = 0;  ///< an AcceptEx on this listener is going to use this socket
-  const WSAOVERLAPPED* accepting = nullptr;
-  Context context = Context::kWhole;
-  bool was_reused = false;
   /// Memberships of groups; they end with the socket.
   virtual WsaError change_groups(const GroupChange&) { return WsaError::kNoProtoOpt; }
   /// WSPJoinLeaf, for datagrams.
@@ -217,8 +211,6 @@ class Socket {
 
   // ---- what options ask ----
 
-  SocketOptions options;
-  PortLink port_link;
   /// Brings a changed option to the pcb.
   virtual void apply_options() noexcept = 0;
   WsaError last_error() const noexcept { return so_error_; }
@@ -241,8 +233,9 @@ class Socket {
   virtual bool is_listening() const noexcept { return false; }
   virtual bool is_connected() const noexcept = 0;
 
-  /// Of a listener with several Stacks: the handles of the same one on the others.
-  std::vector<SOCKET> twins;
+  std::vector<SOCKET> twins() const {
+    return listening == nullptr ? std::vector<SOCKET>{} : listening->twins;
+  }
 
   Transport transport() const noexcept { return transport_; }
   uint8_t family() const noexcept { return family_; }
@@ -256,8 +249,6 @@ class Socket {
 
   // ---- loans ----
 
-  /// What the callers of this socket hold; kept by Loans.
-  LoanAccount loans;
   /// Mbufs that they may still borrow, 0: they hold too much (contract: Z4).
   uint32_t loan_room() const noexcept;
   /// They gave back this many bytes.
@@ -283,6 +274,9 @@ class Socket {
 
  protected:
   virtual ~Socket();
+
+  /// What comes first in it, into the caches.
+  void fetch_hot() const noexcept;
 
   /// Why a receive cannot start at all; kOk: it can. Does not look at the inbox.
   virtual WsaError receive_refusal(const ReceiveCall& call) const noexcept = 0;
@@ -345,22 +339,6 @@ class Socket {
   /// Of one queue. @return how many
   uint32_t cancel_in(RequestQueue& queue, const Cancelled& which) noexcept;
 
-  Stack& stack_;
-  const Transport transport_;
-  const uint8_t family_;
-  bool is_bound_ = false;
-  bool is_closed_ = false;
-  bool receive_is_shut_ = false;
-  bool send_is_shut_ = false;
-  Endpoint local_;
-  WsaError so_error_ = WsaError::kOk;
-  Inbox inbox_;
-  RequestQueue receives_;
-  RequestQueue urgent_receives_;  ///< with MSG_OOB
-  RequestQueue sends_;
-  RequestQueue accepts_;
-  RequestQueue disconnects_;
-
  private:
   friend class Stack;
   WsaError loan_refusal(const ReceiveCall& call) noexcept;
@@ -368,11 +346,48 @@ class Socket {
   Outcome peek_blocking(RequestQueue& line, const ReceiveCall& call);
   void record_events() noexcept;
 
-  uint32_t n_refs_ = 1;
-  uint32_t n_handles_ = 0;
+  // What each segment and each call touches comes first, up to the options: with a hundred thousand
+  // sockets a line of the cache less is a miss less.
   bool is_dirty_ = false;
+
+ protected:
+  bool is_bound_ = false;
+  bool is_closed_ = false;
+  bool receive_is_shut_ = false;
+  bool send_is_shut_ = false;
+  const Transport transport_;
+  const uint8_t family_;
+  Stack& stack_;
+  Inbox inbox_;
+  RequestQueue receives_;
+  WsaError so_error_ = WsaError::kOk;
+
+ private:
+  uint32_t n_refs_ = 1;
   WaitLink* waiters_ = nullptr;
   std::unique_ptr<NetworkEvents> events_;  ///< null: nothing was ever selected
+
+ public:
+  std::unique_ptr<Listening> listening;  ///< null: it never listened
+ protected:
+  RequestQueue sends_;
+  RequestQueue disconnects_;
+
+ public:
+  SocketOptions options;
+  PortLink port_link;
+  LoanAccount loans;  ///< what the callers of this socket hold; kept by Loans
+  SOCKET accepting_on = 0;  ///< an AcceptEx on this listener is going to use this socket
+  const WSAOVERLAPPED* accepting = nullptr;
+  Context context = Context::kWhole;
+  bool was_reused = false;
+
+ protected:
+  Endpoint local_;
+  RequestQueue urgent_receives_;  ///< with MSG_OOB
+
+ private:
+  uint32_t n_handles_ = 0;
 };
 
 class Socket::Receiving {

@@ -73,7 +73,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   Recovery::congestion_control = config.tcp.congestion_control;
   tcp_offers = {config.tcp.timestamps, config.tcp.window_scaling};
   demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
-  demux_->socket_bytes = sizeof(TcpSocket);
+  demux_->fetch_socket = TcpSocket::fetch;
   gate_ = std::make_unique<Gate>(counters);
   if (config.tcp.path_mtu_discovery) path_mtus_ = std::make_unique<PathMtus>();
   routes_ = std::make_unique<Routes>();

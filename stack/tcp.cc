@@ -26,6 +26,13 @@ const ip_addr_t* source_for(netif& route, const ip_addr_t& destination, bool is_
   return netif_ip_addr4(&route);
 }
 
+/// SOMAXCONN_HINT(n) is -n, and not bounded by the configuration but as on Windows.
+uint32_t backlog_of(int wanted, uint32_t most) {
+  constexpr int64_t kLeastHint = 200, kMostHint = 65535;
+  if (wanted < 0) return static_cast<uint32_t>(std::clamp(-int64_t{wanted}, kLeastHint, kMostHint));
+  return std::clamp(static_cast<uint32_t>(wanted), 1u, most);
+}
+
 }  // namespace
 
 TcpSocket::TcpSocket(Stack& stack, uint8_t family) : Socket(stack, Transport::kTcp, family) {}
@@ -86,9 +93,8 @@ WsaError TcpSocket::listen_as_twin(const Endpoint& endpoint, int backlog) {
 }
 
 WsaError TcpSocket::start_listening(int backlog) {
-  const auto most = static_cast<int>(stack_.config().tcp.listen_backlog);
-  if (listening_ == nullptr) listening_ = std::make_unique<Listening>();
-  listening_->backlog = static_cast<uint32_t>(std::clamp(backlog, 1, most));
+  if (listening == nullptr) listening = std::make_unique<Listening>();
+  listening->backlog = backlog_of(backlog, stack_.config().tcp.listen_backlog);
   err_t error = ERR_OK;
   tcp_pcb* const listener = stack_.demux().listen(*pcb_, kMostHalfOpen, error);
   if (listener == nullptr) return wsa_error(error);
@@ -102,8 +108,8 @@ WsaError TcpSocket::start_listening(int backlog) {
 err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   if (arg == nullptr || error != ERR_OK || pcb == nullptr) return ERR_VAL;
   TcpSocket& self = socket_of(arg);
-  Listening& listening = *self.listening_;
-  Socket* const socket = listening.queue.size() < listening.backlog
+  Listening& listener = *self.listening;
+  Socket* const socket = listener.queue.size() < listener.backlog
                              ? self.stack_.open(Transport::kTcp, self.family_)
                              : nullptr;
   if (socket == nullptr) {
@@ -120,9 +126,9 @@ err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   child->peer_ = {from_lwip(pcb->remote_ip), pcb->remote_port};
   child->adopt(*pcb);
   pcb->listener = nullptr;  // it may be closed before this connection is
-  if (listening.early_urgent.pcb == pcb) child->announce(*pcb, listening.early_urgent.number);
-  listening.early_urgent = {};
-  listening.queue.push_back(child);
+  if (listener.early_urgent.pcb == pcb) child->announce(*pcb, listener.early_urgent.number);
+  listener.early_urgent = {};
+  listener.queue.push_back(child);
   ++self.stack_.counters.connections_accepted;
   self.note_arrival(FD_ACCEPT);
   self.stack_.mark_dirty(self);
@@ -134,7 +140,7 @@ Socket* TcpSocket::take_pending(WsaError& error, bool may_wait) {
     error = WsaError::kInval;
     return nullptr;
   }
-  std::deque<TcpSocket*>& queue = listening_->queue;
+  std::deque<Socket*>& queue = listening->queue;
   if (queue.empty() && may_wait && options.is_nonblocking) (void)stack_.spin();
   if (queue.empty()) {
     error = options.is_nonblocking || !may_wait
@@ -142,7 +148,7 @@ Socket* TcpSocket::take_pending(WsaError& error, bool may_wait) {
                 : block_until(kNoDeadline, [&queue] { return !queue.empty(); });
     if (error != WsaError::kOk) return nullptr;
   }
-  TcpSocket* const child = queue.front();
+  Socket* const child = queue.front();
   queue.pop_front();
   child->options.is_nonblocking = options.is_nonblocking;  // it may have changed since
   error = WsaError::kOk;
@@ -150,9 +156,9 @@ Socket* TcpSocket::take_pending(WsaError& error, bool may_wait) {
 }
 
 void TcpSocket::give_back(Socket& pending) noexcept {
-  if (is_closed_ || listening_ == nullptr) return pending.reset();
+  if (is_closed_ || listening == nullptr) return pending.reset();
   pending.ref();
-  listening_->queue.push_front(static_cast<TcpSocket*>(&pending));
+  listening->queue.push_front(&pending);
   readiness_changed();  // FD_ACCEPT was told, and is not again
 }
 
@@ -272,7 +278,7 @@ WsaError TcpSocket::end_error(err_t error) const noexcept {
 }
 
 bool TcpSocket::is_readable() const noexcept {
-  if (state_ == State::kListening) return !listening_->queue.empty();
+  if (state_ == State::kListening) return !listening->queue.empty();
   return (state_ == State::kConnected || state_ == State::kEnded) && can_take(0);
 }
 

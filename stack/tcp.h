@@ -8,7 +8,6 @@
 // delivered, then end of stream or the error, every time (winsock-rules 87, 91).
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <vector>
 
@@ -35,7 +34,7 @@ class TcpSocket final : public Socket {
   bool is_readable() const noexcept override;
   bool is_writable() const noexcept override;
   bool has_exception() const noexcept override {
-    return state_ == State::kFailed || (!options.oob_inline && !urgent_.empty());
+    return state_ == State::kFailed || (!options.oob_inline && has_urgent());
   }
   void apply_options() noexcept override;
   uint64_t readable_bytes() const noexcept override;
@@ -55,6 +54,8 @@ class TcpSocket final : public Socket {
   int fits(const IcmpError& error) const noexcept override;
   bool on_icmp_error(const IcmpError& error) noexcept override;
   void on_port_lost() noexcept override;
+  /// Into the cache, what the next segment for this TcpSocket will touch.
+  static void fetch(const void* socket) noexcept;
   /// A segment's urgent pointer says that the byte with this sequence number is urgent.
   static void on_urgent(tcp_pcb& pcb, uint32_t number) noexcept;
 
@@ -82,6 +83,8 @@ class TcpSocket final : public Socket {
   static void on_error(void* arg, err_t error);
 
   // Urgent data (tcp_urgent.cc).
+  bool has_urgent() const noexcept { return urgent_ != nullptr && !urgent_->inbox.empty(); }
+  bool expects_urgent() const noexcept { return urgent_ != nullptr && !urgent_->announced.empty(); }
   void announce(const tcp_pcb& pcb, uint32_t number) noexcept;
   err_t deliver_marked(pbuf* p) noexcept;
   void deliver_urgent(pbuf* byte) noexcept;
@@ -91,6 +94,7 @@ class TcpSocket final : public Socket {
 
   WsaError make_pcb();
   WsaError start_listening(int backlog);
+  void announce_connections() noexcept;
   WsaError end_error(err_t error) const noexcept;
   void apply_keep_alive() noexcept;
   void abandon(WsaError why) noexcept;
@@ -116,6 +120,7 @@ class TcpSocket final : public Socket {
   uint32_t send_room() const noexcept;
   bool everything_is_acknowledged() const noexcept;
 
+  // In the order of socket.h: hot before cold.
   State state_ = State::kOpen;
   bool peer_closed_ = false;
   bool was_accepted_ = false;
@@ -123,29 +128,20 @@ class TcpSocket final : public Socket {
   bool is_filling_ = false;  ///< the first receive got bytes in this turn and is not full
   bool awaits_memory_ = false;
   WsaError end_error_ = WsaError::kOk;
+  uint32_t in_flight_ = 0;    ///< bytes written and not acknowledged
   tcp_pcb* pcb_ = nullptr;
-  Endpoint peer_;
   uint32_t to_credit_ = 0;    ///< bytes taken in this turn, not yet given back to the window
   uint32_t held_back_ = 0;    ///< credit not given, because SO_RCVBUF is below the full window
-  uint32_t in_flight_ = 0;    ///< bytes written and not acknowledged
-  uint64_t connected_at_ns_ = 0;
+  struct Urgent {
+    Inbox inbox;                      ///< urgent bytes, a parcel each, for MSG_OOB
+    std::vector<uint32_t> announced;  ///< sequence numbers of urgent bytes to come, in order
+    uint32_t next_number = 0;         ///< of the byte that lwIP delivers next, while some are announced
+  };
+  std::unique_ptr<Urgent> urgent_;  ///< null: the peer never had something urgent
   uint64_t sent_bytes_ = 0;      ///< as written to lwIP
   uint64_t received_bytes_ = 0;  ///< as lwIP delivered them
-  Inbox urgent_;                     ///< urgent bytes, a parcel each, for MSG_OOB
-  std::vector<uint32_t> announced_;  ///< sequence numbers of urgent bytes to come, in order
-  uint32_t next_number_ = 0;         ///< of the byte that lwIP delivers next, while some are announced
-
-  /// What only a listener has.
-  struct Listening {
-    std::deque<TcpSocket*> queue;  ///< connections that nobody has accepted yet
-    uint32_t backlog = 0;
-    /// Urgent data in the segment that completes a handshake, before there is a socket.
-    struct {
-      const tcp_pcb* pcb = nullptr;
-      uint32_t number = 0;
-    } early_urgent;
-  };
-  std::unique_ptr<Listening> listening_;
+  uint64_t connected_at_ns_ = 0;
+  Endpoint peer_;
 };
 
 }  // namespace millrace

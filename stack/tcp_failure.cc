@@ -82,8 +82,8 @@ bool TcpSocket::on_icmp_error(const IcmpError& error) noexcept {
 }
 
 void TcpSocket::on_port_lost() noexcept {
-  if (listening_ != nullptr) {
-    for (TcpSocket* child : listening_->queue) child->on_port_lost();
+  if (listening != nullptr) {
+    for (Socket* child : listening->queue) child->on_port_lost();
   }
   if (pcb_ == nullptr || !stack_.is_cut_off(*this)) return;
   if (state_ == State::kConnecting || state_ == State::kConnected) abandon(WsaError::kNetDown);

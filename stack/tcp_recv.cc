@@ -7,9 +7,16 @@
 #include "stack/delivery.h"
 #include "stack/demux.h"
 #include "stack/lwip_glue.h"
+#include "stack/prefetch.h"
 #include "stack/tcp.h"
 
 namespace millrace {
+
+void TcpSocket::fetch(const void* socket) noexcept {
+  const auto& self = *static_cast<const TcpSocket*>(socket);
+  self.fetch_hot();
+  fetch_lines(&self.state_, &self.connected_at_ns_);
+}
 
 err_t TcpSocket::on_receive(void* arg, tcp_pcb*, pbuf* p, err_t) {
   if (arg == nullptr) {
@@ -23,7 +30,7 @@ err_t TcpSocket::on_receive(void* arg, tcp_pcb*, pbuf* p, err_t) {
     self.peer_closed_ = true;
   } else if (self.has_no_room()) {
     result = self.squeeze(p);
-  } else if (self.announced_.empty()) {
+  } else if (!self.expects_urgent()) {
     self.deliver(p);
   } else {
     result = self.deliver_marked(p);
@@ -45,8 +52,8 @@ bool TcpSocket::has_no_room() const noexcept {
 // again; what follows is not acknowledged, and will be sent again.
 err_t TcpSocket::squeeze(pbuf* p) noexcept {
   const uint16_t n = p->tot_len;
-  if (!announced_.empty() || !inbox_.merge(p)) {
-    if (announced_.empty() && inbox_.ends_well_filled() && !stack_.mbufs_are_scarce()) {
+  if (expects_urgent() || !inbox_.merge(p)) {
+    if (!expects_urgent() && inbox_.ends_well_filled() && !stack_.mbufs_are_scarce()) {
       deliver(p);
       return ERR_OK;
     }
@@ -134,13 +141,16 @@ void TcpSocket::settle() noexcept {
     serve_sends();
   }
   if (!disconnects_.empty()) serve_disconnects();
-  if (on_connection != nullptr && listening_ != nullptr && !listening_->queue.empty()) {
-    Completion news;
-    news.tell.finisher = on_connection;
-    news.packets.key = accepts_for;
-    stack_.post(news);
-  }
+  if (listening != nullptr) announce_connections();
   Socket::settle();
+}
+
+void TcpSocket::announce_connections() noexcept {
+  if (listening->on_connection == nullptr || listening->queue.empty()) return;
+  Completion news;
+  news.tell.finisher = listening->on_connection;
+  news.packets.key = listening->accepts_for;
+  stack_.post(news);
 }
 
 // Opens the window by what was taken, less what SO_RCVBUF holds back. The right edge never moves
@@ -180,8 +190,10 @@ WsaError TcpSocket::receive_refusal(const ReceiveCall& call) const noexcept {
 
 /// Urgent bytes that came before SO_OOBINLINE was set are received first.
 Inbox& TcpSocket::source_of(uint32_t flags) noexcept {
-  const bool is_urgent = (flags & WS_MSG_OOB) != 0 || (options.oob_inline && !urgent_.empty());
-  return is_urgent ? urgent_ : inbox_;
+  static Inbox nothing;
+  const bool is_urgent = (flags & WS_MSG_OOB) != 0 || (options.oob_inline && has_urgent());
+  if (!is_urgent) return inbox_;
+  return urgent_ == nullptr ? nothing : urgent_->inbox;
 }
 const Inbox& TcpSocket::source_of(uint32_t flags) const noexcept {
   return const_cast<TcpSocket&>(*this).source_of(flags);

@@ -150,15 +150,14 @@ bool TcpSocket::linger(uint64_t deadline_ns) {
 }
 
 void TcpSocket::release_pcb(bool graceful) noexcept {
-  if (listening_ != nullptr) {
-    for (TcpSocket* child : listening_->queue) {
+  if (listening != nullptr) {
+    for (Socket* child : listening->queue) {
       child->reset();
       child->unref();
     }
-    listening_->queue.clear();
+    listening->queue.clear();
   }
-  urgent_.clear();
-  announced_.clear();
+  urgent_.reset();
   if (pcb_ == nullptr) return;
   tcp_pcb* const pcb = std::exchange(pcb_, nullptr);
   tcp_arg(pcb, nullptr);

@@ -7,7 +7,7 @@
 //   next read goes on here
 //
 // Received: lwIP's input hook shows each header before lwIP looks at it. What its pointer names is
-// kept in announced_, by sequence number, until on_receive() is given that byte, whatever order
+// kept in Urgent::announced, by sequence number, until on_receive() is given that byte, whatever order
 // segments come in. The bytes around it are not copied: where a mark divides an mbuf, an indirect
 // mbuf holds the second part. Several urgent bytes wait in turn, as on Windows (winsock-rules 126,
 // 127).
@@ -74,45 +74,49 @@ void TcpSocket::on_urgent(tcp_pcb& pcb, uint32_t number) noexcept {
   if (pcb.callback_arg == nullptr) return;
   auto& self = *static_cast<TcpSocket*>(pcb.callback_arg);
   if (self.pcb_ == &pcb) return self.announce(pcb, number);
-  self.listening_->early_urgent = {&pcb, number};  // a listener's; on_accept comes with this very segment
+  self.listening->early_urgent = {&pcb, number};  // a listener's; on_accept comes with this very segment
 }
 
 // Not what was received before, and nothing beyond the window: the segment that brings that byte
 // announces it again.
 void TcpSocket::announce(const tcp_pcb& pcb, uint32_t number) noexcept {
   if (number - pcb.rcv_nxt >= pcb.rcv_wnd) return;
-  if (announced_.empty()) next_number_ = pcb.rcv_nxt;
-  const auto at = std::find_if(announced_.begin(), announced_.end(),
+  if (urgent_ == nullptr) urgent_ = std::make_unique<Urgent>();
+  std::vector<uint32_t>& announced = urgent_->announced;
+  if (announced.empty()) urgent_->next_number = pcb.rcv_nxt;
+  const auto at = std::find_if(announced.begin(), announced.end(),
                                [=](uint32_t other) { return TCP_SEQ_GEQ(other, number); });
-  if (at != announced_.end() && *at == number) return;
-  if (announced_.size() + urgent_.parcels() >= kMostUrgentBytes) {
+  if (at != announced.end() && *at == number) return;
+  if (announced.size() + urgent_->inbox.parcels() >= kMostUrgentBytes) {
     ++stack_.counters.rx_urgent_ignored;
     return;
   }
-  announced_.insert(at, number);
+  announced.insert(at, number);
 }
 
 // Dividing first: if there is no mbuf for it, the whole stays with lwIP, which offers it again at
 // its next fast timer.
 err_t TcpSocket::deliver_marked(pbuf* p) noexcept {
   const uint32_t length = p->tot_len;
-  for (const uint32_t number : announced_) {
-    const uint32_t offset = number - next_number_;
+  std::vector<uint32_t>& announced = urgent_->announced;
+  uint32_t& next_number = urgent_->next_number;
+  for (const uint32_t number : announced) {
+    const uint32_t offset = number - next_number;
     if (offset >= length) break;
     if (!divide(p, offset) || !divide(p, offset + 1)) return ERR_MEM;
   }
-  const uint32_t end = next_number_ + length;
-  while (!announced_.empty() && TCP_SEQ_LT(announced_.front(), end)) {
-    const uint32_t before = announced_.front() - next_number_;
-    announced_.erase(announced_.begin());
+  const uint32_t end = next_number + length;
+  while (!announced.empty() && TCP_SEQ_LT(announced.front(), end)) {
+    const uint32_t before = announced.front() - next_number;
+    announced.erase(announced.begin());
     pbuf* byte = split(p, before);
     pbuf* const rest = split(byte, 1);
     if (p != nullptr) deliver(p);
     deliver_urgent(byte);
     p = rest;
-    next_number_ += before + 1;
+    next_number += before + 1;
   }
-  next_number_ = end;
+  next_number = end;
   if (p != nullptr) deliver(p);
   return ERR_OK;
 }
@@ -124,11 +128,12 @@ void TcpSocket::deliver_urgent(pbuf* byte) noexcept {
     end_receive(Inbox::kEnds | Inbox::kUrgent);
     return;
   }
-  urgent_.push(byte, Inbox::kEnds);
+  Inbox& waiting = urgent_->inbox;
+  waiting.push(byte, Inbox::kEnds);
   note_arrival(FD_OOB);
-  while (!urgent_receives_.empty() && !urgent_.empty()) {
+  while (!urgent_receives_.empty() && !waiting.empty()) {
     Request& request = *urgent_receives_.front();
-    request.bytes = urgent_.read(request.cursor);
+    request.bytes = waiting.read(request.cursor);
     request.outcome.flags = WS_MSG_OOB;
     to_credit_ += request.bytes;
     stack_.counters.bytes_copied += request.bytes;
@@ -149,19 +154,19 @@ void TcpSocket::end_receive(uint8_t marks) noexcept {
 
 // SO_OOBINLINE was set: what waits for MSG_OOB is ordinary receives' now.
 void TcpSocket::bring_inline() noexcept {
-  while (!urgent_.empty() && !receives_.empty()) {
-    deliver(urgent_.pop());
+  while (has_urgent() && !receives_.empty()) {
+    deliver(urgent_->inbox.pop());
     end_receive(Inbox::kEnds | Inbox::kUrgent);
     stack_.mark_dirty(*this);
   }
 }
 
 bool TcpSocket::is_at_mark() const noexcept {
-  return urgent_.empty() && !inbox_.has_urgent_ahead();
+  return !has_urgent() && !inbox_.has_urgent_ahead();
 }
 
 uint64_t TcpSocket::readable_bytes() const noexcept {
-  return inbox_.bytes() + (options.oob_inline ? urgent_.bytes() : 0);
+  return inbox_.bytes() + (options.oob_inline && has_urgent() ? urgent_->inbox.bytes() : 0);
 }
 
 // ---- what is sent ----

@@ -27,7 +27,7 @@ struct Block {
 constexpr size_t kHeader = offsetof(Block, next_free);
 constexpr size_t kStep = millrace::kSlabStep;
 static_assert(kHeader == millrace::kSlabHeader);
-constexpr size_t kClasses = 8;  // up to 512 bytes with the header; larger blocks are rare
+constexpr size_t kClasses = 16;  // up to 1024 bytes with the header; larger blocks are rare
 constexpr size_t kChunk = 2 << 20;
 
 #if defined(__SANITIZE_ADDRESS__)

@@ -182,30 +182,41 @@ TEST_P(Syn_Flood, EveryOfferComesBackFromItsNumber) {
 
 // ---- the other queue: open, and not accepted yet ----
 
-TEST_P(Syn_Flood, TheBacklogMayBeLongerThanAByteCounts) {
-  app.reset();
-  listener.reset();
-  run();
-  peer().forget();
-  disband();
-  stop();
-  config.tcp.listen_backlog = 600;
-  start();
-  listener = std::make_unique<App>(*this, Transport::kTcp, family());
-  ASSERT_EQ(listener->bind(80), WsaError::kOk);
-  ASSERT_EQ(listener->listen(0x7fffffff), WsaError::kOk);
-  for (uint16_t i = 0; i < 600; ++i) {
-    Flow customer(*this, family(), static_cast<uint16_t>(20'000 + i), 80);
-    customer.connect();
+class Syn_Backlog : public Syn_Flood {
+ protected:
+  /// With this configuration and this argument of listen() so many connections wait, and no more.
+  void expect_waiting(uint32_t configured, int backlog, uint32_t n) {
+    app.reset();
+    listener.reset();
     run();
+    peer().forget();
+    disband();
+    stop();
+    config.tcp.listen_backlog = configured;
+    start();
+    listener = std::make_unique<App>(*this, Transport::kTcp, family());
+    ASSERT_EQ(listener->bind(80), WsaError::kOk);
+    ASSERT_EQ(listener->listen(backlog), WsaError::kOk);
+    for (uint32_t i = 0; i < n; ++i) {
+      Flow customer(*this, family(), static_cast<uint16_t>(20'000 + i), 80);
+      customer.connect();
+      run();
+    }
+    EXPECT_EQ(counters().connections_accepted, n);
+    Flow late(*this, family(), 30'000, 80);
+    late.connect();
+    late.expect(tcp().rst().seq(1).ack());
+    EXPECT_EQ(counters().connections_refused, 1u);
+    for (uint32_t i = 0; i < n; ++i) ASSERT_NE(listener->accept(), nullptr);
   }
-  EXPECT_EQ(counters().connections_accepted, 600u);
-  Flow late(*this, family(), 30'000, 80);
-  late.connect();
-  late.expect(tcp().rst().seq(1).ack());
-  EXPECT_EQ(counters().connections_refused, 1u);
-  for (int i = 0; i < 600; ++i) ASSERT_NE(listener->accept(), nullptr);
-}
+};
+MILLRACE_BOTH_FAMILIES(Syn_Backlog);
+
+TEST_P(Syn_Backlog, ItMayBeLongerThanAByteCounts) { expect_waiting(600, 0x7fffffff, 600); }
+
+TEST_P(Syn_Backlog, SomaxconnHintIsBoundedByWhatWindowsDoesAlone) { expect_waiting(7, -300, 300); }
+
+TEST_P(Syn_Backlog, SomaxconnHintIsAtLeast200) { expect_waiting(7, -1, 200); }
 
 }  // namespace
 }  // namespace millrace::test

@@ -149,6 +149,7 @@
 #define CF_REJECT 1
 #define CF_DEFER 2
 #define WS_SOMAXCONN 0x7FFFFFFF
+#define WS_SOMAXCONN_HINT(b) (-(b))
 
 // --- WSPSocket and WSPJoinLeaf ------------------------------------------------------------------
 #define FROM_PROTOCOL_INFO (-1)
