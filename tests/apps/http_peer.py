@@ -110,7 +110,7 @@ def wrk_sees_no_errors():
     if not shutil.which("wrk"):
         skip("wrk is not installed")
     for path in ("/plaintext", "/index.html"):
-        for connections in ("1", "64"):
+        for connections in ("1", "64", "500"):
             out = run("wrk", "-t1", "-c" + connections, "-d1s", url(path)).stdout
             assert "Socket errors" not in out and "Non-2xx" not in out and "Requests/sec" in out, out
 
