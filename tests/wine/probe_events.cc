@@ -32,10 +32,14 @@ struct Selected {
   Selected(const Selected&) = delete;
   Selected& operator=(const Selected&) = delete;
 
-  /// Waits for a signal, then what is recorded.
+  /// What is recorded, once something is; "none" after a while.
   std::string heard(DWORD timeout_ms = 2000) {
-    WaitForSingleObject(event, timeout_ms);
-    return now();
+    std::string what = now();
+    for (DWORD waited = 0; what == "none" && waited < timeout_ms; waited += 5) {
+      WaitForSingleObject(event, 5);
+      what = now();
+    }
+    return what;
   }
   std::string now() {
     std::memset(&record, 0, sizeof record);
@@ -145,6 +149,7 @@ void connecting() {
   say("R157.inherits_nonblocking", got(server));
   put(client, "a");
   say("R157.inherits_event", signal_of(l.event, 2000));
+  settle();
   WSANETWORKEVENTS record{};
   WSAEnumNetworkEvents(server, nullptr, &record);
   say("R157.inherits_mask", names_of(record.lNetworkEvents));

@@ -29,12 +29,15 @@ void boolean(const char* name, SOCKET s, int level, int option_name) {
   };
   tell("at_first", asked(s, level, option_name, 4));
   tell("asked_1", asked(s, level, option_name, 1));
+  tell("asked_2", asked(s, level, option_name, 2));
   tell("asked_0", asked(s, level, option_name, 0));
   tell("set_1_byte", set_bytes(s, level, option_name, 1));
   tell("then", asked(s, level, option_name, 4));
   tell("set_0_bytes", set_bytes(s, level, option_name, 0));
   tell("set_77", set_option(s, level, option_name, 77));
   tell("normalised", asked(s, level, option_name, 4));
+  tell("set_256", set_option(s, level, option_name, 256));
+  tell("first_byte_or_all", asked(s, level, option_name, 4));
   tell("set_0", set_option(s, level, option_name, 0));
   tell("finally", asked(s, level, option_name, 8));
 }
@@ -136,6 +139,7 @@ void options() {
   boolean("SO_BROADCAST_of_stream", s, SOL_SOCKET, SO_BROADCAST);
   boolean("SO_KEEPALIVE_of_datagram", udp(), SOL_SOCKET, SO_KEEPALIVE);
   boolean("SO_DONTLINGER", s, SOL_SOCKET, SO_DONTLINGER);
+  boolean("SO_DONTROUTE", s, SOL_SOCKET, SO_DONTROUTE);
   boolean("TCP_NODELAY", s, IPPROTO_TCP, TCP_NODELAY);
   buffers(s);
   const int level = family() == AF_INET ? int{IPPROTO_IP} : int{IPPROTO_IPV6};
@@ -144,6 +148,8 @@ void options() {
          family() == AF_INET ? IP_MULTICAST_TTL : IPV6_MULTICAST_HOPS, 5);
   lingering();
   unknown(s);
+  say("R181.set_TCP_NODELAY_of_datagram", set_option(udp(), IPPROTO_TCP, TCP_NODELAY, 1));
+  say("R180.set_datagram_dontlinger", set_option(udp(), SOL_SOCKET, SO_DONTLINGER, 1));
 }
 
 void inherited_options() {
