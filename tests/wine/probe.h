@@ -162,7 +162,7 @@ Function extension(SOCKET s, GUID id) {
   return function;
 }
 
-/// Runs a function on a thread of its own.
+/// Runs a function on a thread of its own, which has begun when the constructor returns.
 class Thread {
  public:
   explicit Thread(std::function<void()> run);
@@ -174,7 +174,9 @@ class Thread {
   bool ends();
 
  private:
+  static DWORD WINAPI enter(LPVOID self);
   std::function<void()> run_;
+  HANDLE begun_;
   HANDLE handle_;
 };
 

@@ -73,7 +73,7 @@ void readiness() {
     timeval patience{5, 0};
     result = rc(select(0, &set, nullptr, nullptr, &patience));
   });
-  Sleep(50);
+  Sleep(100);
   closesocket(pair.a);
   say("R165.close_wakes_select", waiting.ends());
   waiting.join();

@@ -188,7 +188,7 @@ void calls() {
   auto shared = std::make_unique<Port>();
   std::string result;
   Thread waiting([&shared, &result] { result = shared->packet(5000); });
-  Sleep(50);
+  Sleep(100);
   CloseHandle(shared->handle);
   say("R66.closing_the_port_ends_waits", waiting.ends());
   waiting.join();
@@ -273,14 +273,14 @@ void closing() {
   pair = connected();
   std::string result;
   Thread waiting([&pair, &result] { result = got(pair.b); });
-  Sleep(60);
+  Sleep(100);
   closesocket(pair.b);
   say("R133.recv_ends", waiting.ends());
   waiting.join();
   say("R133.recv_failed", result.find('"') == std::string::npos);
   const SOCKET listener = listening();
   Thread accepting([listener, &result] { result = rc_socket(accept(listener, nullptr, nullptr)); });
-  Sleep(60);
+  Sleep(100);
   closesocket(listener);
   say("R133.accept_ends", accepting.ends());
   accepting.join();

@@ -200,23 +200,24 @@ std::string set_option(SOCKET s, int level, int name, int value) {
   return set_option(s, level, name, &value, sizeof value);
 }
 
-namespace {
-
-DWORD WINAPI call_it(LPVOID function) {
-  (*static_cast<std::function<void()>*>(function))();
+DWORD WINAPI Thread::enter(LPVOID self) {
+  Thread& thread = *static_cast<Thread*>(self);
+  SetEvent(thread.begun_);
+  thread.run_();
   return 0;
 }
 
-}  // namespace
-
-Thread::Thread(std::function<void()> run) : run_(std::move(run)) {
-  handle_ = CreateThread(nullptr, 0, call_it, &run_, 0, nullptr);
+Thread::Thread(std::function<void()> run)
+    : run_(std::move(run)), begun_(CreateEvent(nullptr, TRUE, FALSE, nullptr)) {
+  handle_ = CreateThread(nullptr, 0, enter, this, 0, nullptr);
+  WaitForSingleObject(begun_, INFINITE);
 }
 
 void Thread::join() {
   if (handle_ == nullptr) return;
   WaitForSingleObject(handle_, INFINITE);
   CloseHandle(handle_);
+  CloseHandle(begun_);
   handle_ = nullptr;
 }
 
