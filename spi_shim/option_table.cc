@@ -25,6 +25,11 @@ constexpr Option bool_option(int level, int name, OptionOf of = OptionOf::kAll) 
           of};
 }
 
+constexpr Option one_byte(Option option) {
+  option.is_byte = true;
+  return option;
+}
+
 template <uint32_t SocketOptions::*Member>
 constexpr Option dword_option(int level, int name, OptionOf of = OptionOf::kAll) {
   return {level, name, false, [](const Socket& s) { return s.options.*Member; },
@@ -170,12 +175,13 @@ constexpr Option kOptions[] = {
      [](Socket& s, uint32_t value) {
        s.options.linger = value == 0;
        return WsaError::kOk;
-     }},
+     },
+     OptionOf::kStream},
     bool_option<&SocketOptions::broadcast>(WS_SOL_SOCKET, WS_SO_BROADCAST),
     bool_option<&SocketOptions::oob_inline>(WS_SOL_SOCKET, WS_SO_OOBINLINE),
-    bool_option<&SocketOptions::keep_alive>(WS_SOL_SOCKET, WS_SO_KEEPALIVE),
+    one_byte(bool_option<&SocketOptions::keep_alive>(WS_SOL_SOCKET, WS_SO_KEEPALIVE)),
     bool_option<&SocketOptions::debug>(WS_SOL_SOCKET, WS_SO_DEBUG),              // kept
-    bool_option<&SocketOptions::dont_route>(WS_SOL_SOCKET, WS_SO_DONTROUTE),     // kept
+    one_byte(bool_option<&SocketOptions::dont_route>(WS_SOL_SOCKET, WS_SO_DONTROUTE)),  // kept
     bool_option<&SocketOptions::use_loopback>(WS_SOL_SOCKET, SO_USELOOPBACK),    // kept
     port_option<&SocketOptions::randomize_port>(SO_RANDOMIZE_PORT),              // kept
     port_option<&SocketOptions::port_scalability>(SO_PORT_SCALABILITY),          // kept
@@ -204,9 +210,9 @@ constexpr Option kOptions[] = {
     {WS_SOL_SOCKET, SO_GROUP_ID, false, [](const Socket&) { return 0u; }},
 
     // ---- IPPROTO_TCP ----
-    bool_option<&SocketOptions::no_delay>(WS_IPPROTO_TCP, WS_TCP_NODELAY),
-    bool_option<&SocketOptions::fail_connect_on_icmp>(WS_IPPROTO_TCP,
-                                                      TCP_FAIL_CONNECT_ON_ICMP_ERROR),
+    one_byte(bool_option<&SocketOptions::no_delay>(WS_IPPROTO_TCP, WS_TCP_NODELAY, OptionOf::kStream)),
+    bool_option<&SocketOptions::fail_connect_on_icmp>(
+        WS_IPPROTO_TCP, TCP_FAIL_CONNECT_ON_ICMP_ERROR, OptionOf::kStream),
     seconds_option<&SocketOptions::keep_alive_time_ms>(WS_TCP_KEEPIDLE),
     seconds_option<&SocketOptions::keep_alive_interval_ms>(WS_TCP_KEEPINTVL),
     {WS_IPPROTO_TCP, WS_TCP_KEEPCNT, false,

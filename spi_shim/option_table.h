@@ -19,6 +19,7 @@ struct Option {
   WsaError (*set)(Socket&, uint32_t value) = nullptr;  ///< null: read only
   OptionOf of = OptionOf::kAll;
   WsaError (*can_get)(const Socket&) = nullptr;  ///< null: always
+  bool is_byte = false;  ///< of a boolean: only its first byte is ever read or written, as on Windows
 };
 
 /// @return null: there is no such option, or not for this socket

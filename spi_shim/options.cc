@@ -16,6 +16,12 @@
 namespace millrace {
 namespace {
 
+// As much as Windows reads and writes: a number, or with less room one byte (winsock-rules 179).
+size_t size_of(const Option& option, INT room) noexcept {
+  constexpr INT kNumber = sizeof(uint32_t);
+  return option.is_byte || room < kNumber ? 1 : kNumber;
+}
+
 // How a thread's sockets are to be opened is the thread's, whatever socket is named (winsock-rules 185).
 constinit thread_local uint32_t open_type = 0;
 
@@ -73,7 +79,8 @@ int WSPAPI wsp_set_sock_opt(SOCKET s, int level, int optname, const CHAR* optval
   if (!option->is_bool && optlen < static_cast<int>(sizeof value)) {
     return call.fail(WsaError::kFault);
   }
-  std::memcpy(&value, optval, std::min<size_t>(static_cast<size_t>(optlen), sizeof value));
+  const size_t given = std::min<size_t>(static_cast<size_t>(optlen), sizeof value);
+  std::memcpy(&value, optval, option->is_byte ? 1 : given);
   const WsaError error = option->set(socket, value);
   if (error == WsaError::kOk) socket.apply_options();
   return call.done(error);
@@ -96,12 +103,12 @@ int WSPAPI wsp_get_sock_opt(SOCKET s, int level, int optname, CHAR* optval, LPIN
   const WsaError refusal = option->can_get == nullptr ? WsaError::kOk : option->can_get(socket);
   if (refusal != WsaError::kOk) return call.fail(refusal);
   const uint32_t value = option->get(socket);
-  const int size = std::min<int>(*optlen, sizeof value);
-  if (!option->is_bool && size < static_cast<int>(sizeof value)) {
+  if (!option->is_bool && *optlen < static_cast<INT>(sizeof value)) {
     return call.fail(WsaError::kFault);
   }
-  std::memcpy(optval, &value, static_cast<size_t>(size));
-  *optlen = size;
+  const size_t size = size_of(*option, *optlen);
+  std::memcpy(optval, &value, size);
+  *optlen = static_cast<INT>(size);
   return 0;
 }
 

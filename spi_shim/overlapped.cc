@@ -9,6 +9,10 @@ namespace {
 
 constexpr ULONG_PTR kSuppressPort = 1;  // low bit of hEvent: no packet, the event as usual
 
+HANDLE event_of(const WSAOVERLAPPED& overlapped) noexcept {
+  return reinterpret_cast<HANDLE>(reinterpret_cast<ULONG_PTR>(overlapped.hEvent) & ~kSuppressPort);
+}
+
 }  // namespace
 
 Overlapped overlapped_of(const Socket& socket, const OverlappedArguments& arguments,
@@ -22,9 +26,8 @@ Overlapped overlapped_of(const Socket& socket, const OverlappedArguments& argume
   if (arguments.routine != nullptr) {
     tell.thread = thread.value_or(WSATHREADID{});
   } else {
-    const auto event = reinterpret_cast<ULONG_PTR>(arguments.overlapped->hEvent);
-    tell.event = reinterpret_cast<HANDLE>(event & ~kSuppressPort);
-    tell.has_packet = (event & kSuppressPort) == 0;  // winsock-rules 51
+    tell.event = event_of(*arguments.overlapped);
+    tell.has_packet = tell.event == arguments.overlapped->hEvent;  // winsock-rules 51
   }
   return tell;
 }
@@ -52,11 +55,16 @@ WsaError refusal(const Socket& socket, const OverlappedArguments& arguments, con
 }
 
 void reset_event(const OverlappedArguments& arguments) noexcept {
-  if (arguments.overlapped == nullptr || !arguments.is_there || arguments.routine != nullptr) return;
+  if (arguments.overlapped == nullptr || !arguments.is_there || arguments.routine != nullptr)
+    return;
   if (arguments.overlapped->hEvent == nullptr) return;
   INT ignored;
-  const auto event = reinterpret_cast<ULONG_PTR>(arguments.overlapped->hEvent) & ~kSuppressPort;
-  upcalls().lpWPUResetEvent(reinterpret_cast<HANDLE>(event), &ignored);
+  upcalls().lpWPUResetEvent(event_of(*arguments.overlapped), &ignored);
+}
+
+bool can_wait_for(const WSAOVERLAPPED& overlapped) noexcept {
+  const HANDLE event = event_of(overlapped);
+  return event == nullptr || !are_own(upcalls()) || event_state(event) >= 0;
 }
 
 }  // namespace millrace

@@ -36,4 +36,8 @@ WsaError refusal(const Socket& socket, const OverlappedArguments& arguments, con
 /// the event is the application's.
 void reset_event(const OverlappedArguments& arguments) noexcept;
 
+/// True if waiting for the operation makes sense: hEvent is null or an event (winsock-rules 80). The events
+/// of a program's own Ws2_32 cannot be asked, and pass.
+bool can_wait_for(const WSAOVERLAPPED& overlapped) noexcept;
+
 }  // namespace millrace

@@ -6,6 +6,7 @@
 
 #include "spi_shim/call.h"
 #include "spi_shim/listeners.h"
+#include "spi_shim/overlapped.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
 #include "stack/poll.h"
@@ -31,6 +32,8 @@ BOOL WSPAPI wsp_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped, LP
         (void)stack.spin();
       } else if (call.socket().has_routine(*lpOverlapped)) {
         return refuse(WsaError::kInval);  // contract: B18
+      } else if (!can_wait_for(*lpOverlapped)) {
+        return refuse(WsaError::kInvalidHandle);
       } else if (const WsaError error = stack.wait_until_shown(*lpOverlapped);
                  error != WsaError::kOk) {
         return refuse(error);

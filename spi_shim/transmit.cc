@@ -257,7 +257,9 @@ BOOL PASCAL transmit_file(SOCKET hSocket, HANDLE hFile, DWORD nNumberOfBytesToWr
     INT error = 0;
     const Call call(hSocket, &error);
     if (!call) return fail_with(static_cast<DWORD>(error));
-    if (call.socket().transport() != Transport::kTcp) return fail_with(WSAEOPNOTSUPP);
+    if (call.socket().transport() != Transport::kTcp) {
+      return fail_with(call.socket().peer().has_value() ? WSAEOPNOTSUPP : WSAENOTCONN);
+    }
   }
   return start(hSocket, std::move(transmission), lpOverlapped);
 }

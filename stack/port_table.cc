@@ -19,6 +19,22 @@ PortTable::Claim PortTable::claim_of(Socket& socket, const IpAddress& address,
           is_outgoing, socket.options.reuse_address, socket.options.exclusive};
 }
 
+// Both are of Microsoft's page "Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE", its table of Windows
+// Server 2003 and later for binds of one user (winsock-rules 198).
+
+// A wildcard and a specific address: they live together, unless the wildcard asked for exclusive
+// use.
+WsaError PortTable::next_to(const Claim& first, const Claim& second) noexcept {
+  if (is_any(first.address)) return first.is_exclusive ? WsaError::kAcces : WsaError::kOk;
+  return second.is_exclusive ? WsaError::kAddrInUse : WsaError::kOk;
+}
+
+// The same address: both have to have agreed to share it.
+WsaError PortTable::on_top_of(const Claim& first, const Claim& second) noexcept {
+  if (!second.reuses) return WsaError::kAddrInUse;
+  return first.reuses ? WsaError::kOk : WsaError::kAcces;
+}
+
 WsaError PortTable::conflict(Transport transport, uint16_t port, const Claim& claim) const {
   const auto [begin, end] = holders(transport, port);
   for (auto it = begin; it != end; ++it) {
@@ -29,10 +45,8 @@ WsaError PortTable::conflict(Transport transport, uint16_t port, const Claim& cl
     const bool one_is_any = is_any(other.address) != is_any(claim.address);
     if (!same && !one_is_any) continue;
     if (claim.is_outgoing) return WsaError::kAddrInUse;
-    if (other.reuses && claim.reuses) continue;
-    // A wildcard and a specific address live together unless one asked for exclusive use.
-    if (one_is_any && !other.is_exclusive && !claim.is_exclusive) continue;
-    return claim.reuses ? WsaError::kAcces : WsaError::kAddrInUse;
+    const WsaError error = one_is_any ? next_to(other, claim) : on_top_of(other, claim);
+    if (error != WsaError::kOk) return error;
   }
   return WsaError::kOk;
 }

@@ -66,6 +66,8 @@ class PortTable {
   auto holders(Transport transport, uint16_t port) const {
     return claims_.equal_range(key_of(transport, port));
   }
+  static WsaError next_to(const Claim& first, const Claim& second) noexcept;
+  static WsaError on_top_of(const Claim& first, const Claim& second) noexcept;
   WsaError conflict(Transport transport, uint16_t port, const Claim& claim) const;
   bool try_any(const Socket& socket, uint16_t port, const Claim& claim);
   void add(Transport transport, uint16_t port, const Claim& claim);

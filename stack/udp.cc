@@ -228,6 +228,7 @@ Outcome UdpSocket::send(const SendCall& call) {
   if (!call.to.has_value() && !peer_.has_value()) return {WsaError::kNotConn};
   const Endpoint& to = call.to.has_value() ? *call.to : *peer_;
   if (to.port == 0 || is_any(to.address)) return {WsaError::kAddrNotAvail};
+  if (is_limited_broadcast(to.address) && !options.broadcast) return {WsaError::kAcces};
   uint64_t bytes = 0;
   for (const WSABUF& buffer : call.buffers) bytes += buffer.len;
   if (bytes > max_message_bytes()) return {WsaError::kMsgSize};

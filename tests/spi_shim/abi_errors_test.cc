@@ -254,7 +254,7 @@ constexpr StatusCase kStatusCases[] = {
 };
 // clang-format on
 
-TEST(Ntstatus, MapsToTheErrorThatWindowsReports) {
+TEST(Ntstatus, MapsToTheErrorThatWindowsReports) {  // winsock-rules 78
   for (const StatusCase& c : kStatusCases) {
     EXPECT_EQ(c.name, c.value);
     EXPECT_EQ(static_cast<std::int32_t>(wsa_error_of(c.value)), c.error) << std::hex << c.value;

@@ -136,7 +136,7 @@ class Recv_E4 : public testing::TestWithParam<int> {
 };
 MILLRACE_BOTH_SPI_FAMILIES(Recv_E4);
 
-TEST_P(Recv_E4, FromABlockingHookEveryCallIsRefused) {
+TEST_P(Recv_E4, FromABlockingHookEveryCallIsRefused) {  // winsock-rules 205
   const auto [client, server] = ws_->pair(GetParam());
   Winsock inside(ws_->table);
   std::atomic<int> n_refused{0};

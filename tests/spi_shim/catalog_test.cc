@@ -21,7 +21,7 @@ DWORD id_of(const CatalogMatch& match) {
   return match.entry == nullptr ? 0 : match.entry->dwCatalogEntryId;
 }
 
-TEST(Catalog, PublishesTcpAndUdpForBothFamilies) {
+TEST(Catalog, PublishesTcpAndUdpForBothFamilies) {  // winsock-rules 15, 69
   ASSERT_EQ(catalog().size(), 4U);
   std::set<std::u16string> names;
   DWORD id = 1001;
@@ -81,7 +81,7 @@ struct Refusal {
   WsaError error;
 };
 
-TEST(CatalogFind, SaysWhatDoesNotFit) {
+TEST(CatalogFind, SaysWhatDoesNotFit) {  // winsock-rules 14
   const Refusal refusals[] = {
       {0, 0, 0, WsaError::kInval},
       {0, WS_SOCK_STREAM, 0, WsaError::kInval},
@@ -140,7 +140,7 @@ TEST(CatalogFind, IgnoresWhatElseTheProtocolInfoSays) {
 
 constexpr DWORD kEntryBytes = sizeof(WSAPROTOCOL_INFOW);
 
-TEST(EnumProtocols, AsksForTheRoomItNeeds) {
+TEST(EnumProtocols, AsksForTheRoomItNeeds) {  // winsock-rules 16
   DWORD length = 0;
   INT error = 0;
   EXPECT_EQ(WSCEnumProtocols(nullptr, nullptr, &length, &error), SOCKET_ERROR);

@@ -56,7 +56,7 @@ class Receiving : public SpiFamilyTest {
 class Recv_C5 : public Receiving {};
 MILLRACE_BOTH_SPI_FAMILIES(Recv_C5);
 
-TEST_P(Recv_C5, CountAndFlagsAreWrittenWhenDoneAndLeftAloneOtherwise) {
+TEST_P(Recv_C5, CountAndFlagsAreWrittenWhenDoneAndLeftAloneOtherwise) {  // winsock-rules 31, 40
   Overlap pending;
   EXPECT_EQ(recv(pending.get(), MSG_PARTIAL), SOCKET_ERROR);
   EXPECT_EQ(ws().error, WSA_IO_PENDING);
@@ -114,7 +114,7 @@ TEST_P(Recv_B3, BuffersArePostedFilledAsDataArrivesAndThenTheCompletionIsShown) 
 class Recv_B8 : public Receiving {};
 MILLRACE_BOTH_SPI_FAMILIES(Recv_B8);
 
-TEST_P(Recv_B8, TheArrayIsTheCallersAgainAtOnceHoweverLongItIs) {
+TEST_P(Recv_B8, TheArrayIsTheCallersAgainAtOnceHoweverLongItIs) {  // winsock-rules 43
   for (const size_t n_buffers : {1u, 4u, 5u, 100u}) {
     std::string memory(n_buffers * 2, '.');
     std::vector<WSABUF> array;
@@ -136,7 +136,7 @@ TEST_P(Recv_B8, TheArrayIsTheCallersAgainAtOnceHoweverLongItIs) {
 class Recv_B14 : public Receiving {};
 MILLRACE_BOTH_SPI_FAMILIES(Recv_B14);
 
-TEST_P(Recv_B14, TheResultCallGivesAmountAndFlagsOfACompletedReceive) {
+TEST_P(Recv_B14, TheResultCallGivesAmountAndFlagsOfACompletedReceive) {  // winsock-rules 76
   Overlap overlap;
   ASSERT_EQ(recv(overlap.get()), SOCKET_ERROR);
   DWORD n = kUntouched, flags = kUntouched;
@@ -160,6 +160,7 @@ TEST_P(Recv_B14, TheResultCallGivesAmountAndFlagsOfACompletedReceive) {
 class Recv_B12 : public Receiving {};
 MILLRACE_BOTH_SPI_FAMILIES(Recv_B12);
 
+// winsock-rules 87, 88
 TEST_P(Recv_B12, AGracefulEndIsZeroBytesEveryTimeAndAnAbortiveOneIsAReset) {
   ASSERT_EQ(ws().send(client_, "last words"), 10);
   ASSERT_EQ(ws().shutdown(client_, SD_SEND), 0);

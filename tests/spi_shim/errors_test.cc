@@ -63,7 +63,7 @@ std::vector<OnSocket> procedures_on_sockets() {
 
 class Recv_E7 : public SpiTest {};
 
-TEST_F(Recv_E7, EveryProcedureRefusesWhatIsNoSocket) {
+TEST_F(Recv_E7, EveryProcedureRefusesWhatIsNoSocket) {  // winsock-rules 18
   const SOCKET closed = ws().stream(WS_AF_INET);
   ASSERT_EQ(ws().close(closed), 0);
   const SOCKET alive = ws().stream(WS_AF_INET);
@@ -90,7 +90,7 @@ TEST_F(Recv_E7, EveryProcedureRefusesWhatIsNoSocket) {
   EXPECT_EQ(ws().close(alive), 0);
 }
 
-TEST_F(Recv_E7, AClosedHandleStaysClosedWhenItsSlotIsUsedAgain) {
+TEST_F(Recv_E7, AClosedHandleStaysClosedWhenItsSlotIsUsedAgain) {  // winsock-rules 135
   std::vector<SOCKET> stale;
   for (int i = 0; i < 1000; ++i) {
     const SOCKET s = ws().datagram(WS_AF_INET);
@@ -123,7 +123,7 @@ TEST_F(Recv_E7, EvenAResultThatIsThereIsNotGivenForAClosedSocket) {  // winsock-
 
 class Recv_E6 : public SpiTest {};
 
-TEST_F(Recv_E6, NullPointersAreFaults) {
+TEST_F(Recv_E6, NullPointersAreFaults) {  // winsock-rules 22, 24
   const auto [client, server] = ws().pair(WS_AF_INET);
   ASSERT_EQ(ws().send(client, "data"), 4);
   const WSPPROC_TABLE& t = ws().table;

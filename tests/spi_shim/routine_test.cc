@@ -54,6 +54,7 @@ struct Receive {
 class Recv_B19 : public SpiFamilyTest {};
 MILLRACE_BOTH_SPI_FAMILIES(Recv_B19);
 
+// winsock-rules 45, 53, 54
 TEST_P(Recv_B19, ARoutineRunsOnItsThreadInAnAlertableWaitAndNowhereElse) {
   const auto [client, server] = ws().pair(family());
   Receive receive;
@@ -192,6 +193,7 @@ TEST_P(Recv_B15, RoutinesOfOneSocketNeverNest) {  // winsock-rules 58
 class Recv_B18 : public SpiFamilyTest {};
 MILLRACE_BOTH_SPI_FAMILIES(Recv_B18);
 
+// winsock-rules 52, 62
 TEST_P(Recv_B18, WithARoutineTheEventIsTheCallersAndAWaitForTheResultIsRefused) {
   const auto [client, server] = ws().pair(family());
   Receive receive;
@@ -308,7 +310,7 @@ TEST_P(Recv_B21, ARoutineThatIsQueuedWhenItsThreadEndsIsDropped) {
 class Recv_B20 : public SpiFamilyTest {};
 MILLRACE_BOTH_SPI_FAMILIES(Recv_B20);
 
-TEST_P(Recv_B20, ATruncatedDatagramTellsErrorAndAmount) {  // winsock-rules 55
+TEST_P(Recv_B20, ATruncatedDatagramTellsErrorAndAmount) {  // winsock-rules 55, 107
   const SOCKET s = ws().datagram(family());
   ASSERT_EQ(ws().bind(s, Address::loopback(family())), 0);
   const SOCKET from = ws().datagram(family());

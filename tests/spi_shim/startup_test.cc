@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(All, Spi_Startup_Versions,
                                   std::to_string(HIBYTE(test.param.requested));
                          });
 
-TEST(Spi_Startup, NullArgumentsAreFaults) {
+TEST(Spi_Startup, NullArgumentsAreFaults) {  // winsock-rules 2
   WSPDATA data{};
   WSPPROC_TABLE table{};
   EXPECT_EQ(start_up(MAKEWORD(2, 2), nullptr, &table), WSAEFAULT);
@@ -73,7 +73,7 @@ TEST(Spi_Startup, NullArgumentsAreFaults) {
   EXPECT_TRUE(counters().empty()) << "it has started all the same";
 }
 
-TEST(Spi_Startup, FillsEveryEntryOfTheTable) {
+TEST(Spi_Startup, FillsEveryEntryOfTheTable) {  // winsock-rules 1
   WSPDATA data{};
   WSPPROC_TABLE table{};
   ASSERT_EQ(start_up(MAKEWORD(2, 2), &data, &table), 0);

@@ -23,7 +23,7 @@ std::string numbers(size_t n) {
 class Recv_B6 : public SpiFamilyTest {};
 MILLRACE_BOTH_SPI_FAMILIES(Recv_B6);
 
-TEST_P(Recv_B6, ABlockingReceiveWaitsForOneByte) {
+TEST_P(Recv_B6, ABlockingReceiveWaitsForOneByte) {  // winsock-rules 29
   const auto [client, server] = ws().pair(family());
   std::thread sender([table = ws().table, to = client] {
     Winsock mine(table);
@@ -175,7 +175,7 @@ TEST_P(Recv_B17, DataThatIsThereSignalsAsWell) {  // contract: C2
   EXPECT_EQ(ws().result(server, receive, false), 5);
 }
 
-TEST_P(Recv_B17, APendingOneSignalsWhenItIsDone) {
+TEST_P(Recv_B17, APendingOneSignalsWhenItIsDone) {  // winsock-rules 48
   const auto [client, server] = ws().pair(family());
   Overlap receive(100);
   WSASetEvent(receive.overlapped.hEvent);
@@ -263,6 +263,7 @@ TEST_P(Recv_B17, TheSourceIsStoredAtCompletion) {  // winsock-rules 116
   EXPECT_EQ(ws().error, WSAEFAULT);
 }
 
+// winsock-rules 132
 TEST_P(Recv_B17, CloseAbortsEachPendingReceive) {  // contract: E17
   const auto [client, server] = ws().pair(family());
   std::vector<std::unique_ptr<Overlap>> receives;
@@ -286,7 +287,7 @@ TEST_P(Recv_B17, CloseAbortsEachPendingReceive) {  // contract: E17
 class Recv_B5 : public SpiFamilyTest {};
 MILLRACE_BOTH_SPI_FAMILIES(Recv_B5);
 
-TEST_P(Recv_B5, ANonoverlappedSocketIgnoresOverlappedArguments) {
+TEST_P(Recv_B5, ANonoverlappedSocketIgnoresOverlappedArguments) {  // winsock-rules 25
   const auto [l, address] = ws().listener(family());
   const SOCKET client = ws().socket(family(), WS_SOCK_STREAM, 0);
   ASSERT_EQ(ws().connect(client, address), 0);
@@ -308,7 +309,7 @@ TEST_P(Recv_B5, ANonoverlappedSocketIgnoresOverlappedArguments) {
 class Recv_B4 : public SpiFamilyTest {};
 MILLRACE_BOTH_SPI_FAMILIES(Recv_B4);
 
-TEST_P(Recv_B4, AnOverlappedSocketTakesPlainCalls) {
+TEST_P(Recv_B4, AnOverlappedSocketTakesPlainCalls) {  // winsock-rules 34
   const auto [client, server] = ws().pair(family());
   ASSERT_EQ(ws().send(client, "plain"), 5);
   EXPECT_EQ(ws().recv(server), "plain");

@@ -100,7 +100,11 @@ TEST_P(TransmitFile, ArgumentsAreChecked) {
   EXPECT_EQ(GetLastError(), ERROR_INVALID_HANDLE);
   EXPECT_FALSE(transmit_file(ws().stream(family()), nullptr, 0, 0, nullptr, &around, 0));
   EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAENOTCONN));
-  EXPECT_FALSE(transmit_file(ws().datagram(family()), nullptr, 0, 0, nullptr, &around, 0));
+  const SOCKET datagram = ws().datagram(family());
+  EXPECT_FALSE(transmit_file(datagram, nullptr, 0, 0, nullptr, &around, 0));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAENOTCONN));
+  ASSERT_EQ(ws().connect(datagram, Address::loopback(family(), 9)), 0);
+  EXPECT_FALSE(transmit_file(datagram, nullptr, 0, 0, nullptr, &around, 0));
   EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAEOPNOTSUPP));
 }
 

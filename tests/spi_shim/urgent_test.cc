@@ -26,7 +26,7 @@ class Spi_Urgent : public SpiFamilyTest {
 };
 MILLRACE_BOTH_SPI_FAMILIES(Spi_Urgent);
 
-TEST_P(Spi_Urgent, ABlockingReceiveWaitsForItAndTheFlagComesOut) {
+TEST_P(Spi_Urgent, ABlockingReceiveWaitsForItAndTheFlagComesOut) {  // winsock-rules 126
   std::thread sender([this] {
     wait_until_somebody_waits();
     Winsock other(ws().table);
@@ -194,7 +194,7 @@ class Spi_Disconnect : public SpiFamilyTest {
 };
 MILLRACE_BOTH_SPI_FAMILIES(Spi_Disconnect);
 
-TEST_P(Spi_Disconnect, OfSendingEndsTheStreamAndLeavesReceivingOpen) {
+TEST_P(Spi_Disconnect, OfSendingEndsTheStreamAndLeavesReceivingOpen) {  // winsock-rules 100
   const auto [client, server] = ws().pair(family());
   ASSERT_EQ(ws().send(client, "last"), 4);
   EXPECT_EQ(send_disconnect(client), 0);

@@ -171,7 +171,7 @@ TEST_F(Recv_B10, ASendWithMsgPartialDoesNotEndItsMessage) {  // contract: B13, t
 
 class Recv_E15 : public testing::Test {};
 
-TEST_F(Recv_E15, TheGracefulEndOfMessagesIsAnErrorAndOfStreamsZeroBytes) {  // contract: B12
+TEST_F(Recv_E15, TheGracefulEndOfMessagesIsAnErrorAndOfStreamsZeroBytes) {  // contract: B12, winsock-rules 89
   EXPECT_EQ(graceful_end_of(kReliable), WsaError::kDiscon);
   EXPECT_EQ(graceful_end_of(kWithPartial), WsaError::kDiscon);
   EXPECT_EQ(graceful_end_of(kPseudoStream), WsaError::kOk);

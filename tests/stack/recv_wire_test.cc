@@ -21,7 +21,7 @@ std::string text_of(const Bytes& bytes) { return {bytes.begin(), bytes.end()}; }
 class Recv_C2 : public ConnectedTest {};
 MILLRACE_BOTH_FAMILIES(Recv_C2);
 
-TEST_P(Recv_C2, AnOverlappedReceiveThatFindsDataReturnsItAndCompletesAsWell) {
+TEST_P(Recv_C2, AnOverlappedReceiveThatFindsDataReturnsItAndCompletesAsWell) {  // winsock-rules 42
   flow->send(tcp().ack().data("ready"));
   run();
   Posted& receive = app->post_receive(100);
@@ -53,7 +53,7 @@ TEST_P(Recv_C3, APendingReceiveIsCompletedOnceByTheDataThatComes) {
 class Recv_C4 : public FamilyTest {};
 MILLRACE_BOTH_FAMILIES(Recv_C4);
 
-TEST_P(Recv_C4, ARefusedReceiveIsNeverCompleted) {
+TEST_P(Recv_C4, ARefusedReceiveIsNeverCompleted) {  // winsock-rules 17
   App app(*this, Transport::kTcp, family());
   Posted& refused = app.post_receive(10);
   EXPECT_EQ(refused.started, WsaError::kNotConn);
@@ -67,7 +67,7 @@ TEST_P(Recv_C4, ARefusedReceiveIsNeverCompleted) {
 class Recv_E2 : public FamilyTest {};
 MILLRACE_BOTH_FAMILIES(Recv_E2);
 
-TEST_P(Recv_E2, AStreamThatIsNotConnected) {
+TEST_P(Recv_E2, AStreamThatIsNotConnected) {  // winsock-rules 19
   App fresh(*this, Transport::kTcp, family());
   EXPECT_EQ(fresh.receive().error, WsaError::kNotConn);
   App listener(*this, Transport::kTcp, family());
@@ -80,7 +80,7 @@ TEST_P(Recv_E2, AStreamThatIsNotConnected) {
 class Recv_E9 : public ConnectedTest {};
 MILLRACE_BOTH_FAMILIES(Recv_E9);
 
-TEST_P(Recv_E9, AfterShutdownOfReceiving) {
+TEST_P(Recv_E9, AfterShutdownOfReceiving) {  // winsock-rules 97
   Posted& before = app->post_receive(100);
   for (const int how : {SD_RECEIVE, SD_BOTH}) {
     ASSERT_EQ(app->shutdown(how), WsaError::kOk);
@@ -111,12 +111,12 @@ TEST_P(Recv_E9, WhatComesAfterAShutdownIsAcknowledgedAndDropped) {
 class Recv_E10 : public ConnectedTest {};
 MILLRACE_BOTH_FAMILIES(Recv_E10);
 
-TEST_P(Recv_E10, NothingThereForANonblockingCall) {
+TEST_P(Recv_E10, NothingThereForANonblockingCall) {  // winsock-rules 32
   EXPECT_EQ(app->receive().error, WsaError::kWouldBlock);
   EXPECT_EQ(app->receive(0).error, WsaError::kWouldBlock);  // winsock-rules 38
 }
 
-TEST_P(Recv_E10, TooManyRequestsOutstanding) {
+TEST_P(Recv_E10, TooManyRequestsOutstanding) {  // winsock-rules 47
   disband();
   stop();
   config.stack.max_requests_per_socket = 3;
@@ -150,7 +150,7 @@ TEST_P(Recv_E12, NoBuffersAtAll) {
 class Recv_B7 : public ConnectedTest {};
 MILLRACE_BOTH_FAMILIES(Recv_B7);
 
-TEST_P(Recv_B7, FillsBuffersInOrderWithoutHoles) {
+TEST_P(Recv_B7, FillsBuffersInOrderWithoutHoles) {  // winsock-rules 30
   flow->send(tcp().ack().data("abcdefghi"));
   run();
   std::vector<Bytes> buffers = buffers_of({4, 0, 3, 0, 0, 5});
@@ -222,7 +222,7 @@ TEST_P(Recv_B9, TakesWhatABurstBringsUpToItsRoom) {
 class Recv_B16 : public ConnectedTest {};
 MILLRACE_BOTH_FAMILIES(Recv_B16);
 
-TEST_P(Recv_B16, OneSegmentFillsTwoRequestsInTheOrderOfPosting) {
+TEST_P(Recv_B16, OneSegmentFillsTwoRequestsInTheOrderOfPosting) {  // winsock-rules 59, 82
   Posted& first = app->post_receive(16);
   Posted& second = app->post_receive(16);
   flow->send(tcp().ack().data("0123456789abcdefGHIJ"));
@@ -253,7 +253,7 @@ TEST_P(Recv_B16, ANonblockingCallDoesNotStealFromARequest) {  // winsock-rules 8
   EXPECT_EQ(pending.text(), "for the request");
 }
 
-TEST_P(Recv_B16, AThousandRequestsAreServedInOrder) {
+TEST_P(Recv_B16, AThousandRequestsAreServedInOrder) {  // winsock-rules 46
   std::vector<Posted*> requests;
   for (int i = 0; i < 1000; ++i) requests.push_back(&app->post_receive({2, 1}));
   flow->stream(pattern(3000), 700);
@@ -277,7 +277,7 @@ TEST_P(Recv_B16, AThousandRequestsAreServedInOrder) {
 class Recv_B13 : public ConnectedTest {};
 MILLRACE_BOTH_FAMILIES(Recv_B13);
 
-TEST_P(Recv_B13, PeekTakesNothing) {
+TEST_P(Recv_B13, PeekTakesNothing) {  // winsock-rules 121
   flow->send(tcp().ack().data("abc"));
   flow->send(tcp().ack().data("def"));
   run();
@@ -300,7 +300,7 @@ TEST_P(Recv_B13, PeekSeesTheEndOfTheStream) {
   EXPECT_EQ(app->text(), "");
 }
 
-TEST_P(Recv_B13, PeekIsForNonoverlappedCallsOnly) {
+TEST_P(Recv_B13, PeekIsForNonoverlappedCallsOnly) {  // winsock-rules 122
   EXPECT_EQ(app->post_receive({10}, WS_MSG_PEEK).started, WsaError::kOpNotSupp);
 }
 

@@ -187,7 +187,7 @@ TEST_P(Tcp_Reset, FailsWhatWaitsAndWhatFollows) {
   flow->expect_nothing();
 }
 
-TEST_P(Tcp_Reset, WhatHadArrivedIsStillDelivered) {
+TEST_P(Tcp_Reset, WhatHadArrivedIsStillDelivered) {  // winsock-rules 92
   flow->send(tcp().ack().data("before"));
   run();
   flow->send(tcp().rst().ack());
@@ -234,7 +234,7 @@ class Tcp_Retransmission : public ConnectedTest {};
 MILLRACE_BOTH_FAMILIES(Tcp_Retransmission);
 
 // contract: E13
-TEST_P(Tcp_Retransmission, DoublesItsPausesAndGivesUp) {
+TEST_P(Tcp_Retransmission, DoublesItsPausesAndGivesUp) {  // winsock-rules 96
   disband();
   stop();
   config.tcp.max_retransmissions = 5;

@@ -93,6 +93,7 @@ TEST_P(Udp_Receive, AZeroLengthMessageThatPaddingMakesLongerIsStillEmpty) {
   EXPECT_TRUE(received.bytes.empty());
 }
 
+// winsock-rules 21
 TEST_P(Udp_Receive, AReceiveOnAnUnboundSocketIsRefused) {  // contract: E12
   App unbound(*this, Transport::kUdp, family());
   EXPECT_EQ(unbound.receive().error, WsaError::kInval);
@@ -146,6 +147,7 @@ TEST_P(Udp_Receive, RequestsAreServedInTheOrderOfPosting) {  // contract: B16
 class Recv_E11 : public UdpTest {};
 MILLRACE_BOTH_FAMILIES(Recv_E11);
 
+// winsock-rules 104, 108
 TEST_P(Recv_E11, TheFirstPartIsStoredAndTheRestIsGone) {  // contract: B10 c
   arrives("too long for it");
   arrives("next");
@@ -188,7 +190,7 @@ TEST_P(Recv_E11, APeekTellsThatItIsTooLongAndLeavesIt) {
 class Recv_B2 : public UdpTest {};
 MILLRACE_BOTH_FAMILIES(Recv_B2);
 
-TEST_P(Recv_B2, AConnectedSocketHearsItsPeerOnly) {
+TEST_P(Recv_B2, AConnectedSocketHearsItsPeerOnly) {  // winsock-rules 111
   ASSERT_EQ(app->connect(at_peer(kPeerPort)), WsaError::kOk);
   arrives(bytes_of("other port"), 6001);
   arrives(bytes_of("other host"), kPeerPort, Host::kStranger);

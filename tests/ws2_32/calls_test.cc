@@ -245,7 +245,7 @@ TEST_F(Ws2Calls, AListOfAddressesIsTriedToTheFirstThatAnswers) {
   keep(accept(listener, nullptr, nullptr));
 }
 
-TEST_F(Ws2Calls, PollTellsDataConnectionsAndEnds) {
+TEST_F(Ws2Calls, PollTellsDataConnectionsAndEnds) {  // winsock-rules 168
   const auto [client, server] = connected();
   const auto [listener, address] = bound(SOCK_STREAM);
   WSAPOLLFD entries[] = {{server, POLLIN, 0}, {listener, POLLRDNORM, 0}, {client, POLLOUT, 0},
