@@ -21,7 +21,7 @@ bool Stack::on_icmp_error(const IcmpError& error) noexcept {
   int best_fit = -1;
   siblings_.ports.for_each_of(index_, error.transport, error.local.port, [&](Socket& socket) {
     const IpAddress& at = socket.local().address;
-    if (socket.family() != error.local.address.family) return;
+    if (!socket.speaks(error.local.address.family)) return;
     if (!is_any(at) && at != error.local.address) return;
     const int fit = socket.fits(error);
     if (fit <= best_fit) return;

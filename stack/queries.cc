@@ -58,7 +58,7 @@ std::optional<IpAddress> Stack::source_toward(const IpAddress& destination) cons
 
 std::optional<uint32_t> TcpSocket::path_mtu() const noexcept {
   if (state_ != State::kConnected || pcb_ == nullptr) return std::nullopt;
-  return pcb_->mss + (family_ == 4 ? 40u : 60u);
+  return pcb_->mss + (peer_.address.family == 4 ? 40u : 60u);
 }
 
 std::optional<uint32_t> UdpSocket::path_mtu() const noexcept {
