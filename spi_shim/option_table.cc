@@ -106,12 +106,12 @@ constexpr Option byte_option(int level, int name, OptionOf of = OptionOf::kAll) 
 }
 
 /// What WSARecvMsg tells (stack/control.h).
-template <uint8_t SocketOptions::*Member, uint8_t Bit>
+template <uint8_t Bit>
 constexpr Option control_option(int level, int name, OptionOf of) {
   return {level, name, true,
-          [](const Socket& s) -> uint32_t { return (s.options.*Member & Bit) != 0; },
+          [](const Socket& s) -> uint32_t { return (s.options.tells & Bit) != 0; },
           [](Socket& s, uint32_t value) {
-            uint8_t& told = s.options.*Member;
+            uint8_t& told = s.options.tells;
             told = static_cast<uint8_t>(value != 0 ? told | Bit : told & ~Bit);
             return WsaError::kOk;
           },
@@ -119,11 +119,11 @@ constexpr Option control_option(int level, int name, OptionOf of) {
 }
 template <uint8_t Bit>
 constexpr Option control4(int name) {
-  return control_option<&SocketOptions::tells4, Bit>(WS_IPPROTO_IP, name, OptionOf::kDatagram4);
+  return control_option<Bit>(WS_IPPROTO_IP, name, OptionOf::kDatagram4);
 }
 template <uint8_t Bit>
 constexpr Option control6(int name) {
-  return control_option<&SocketOptions::tells6, Bit>(WS_IPPROTO_IPV6, name, OptionOf::kDatagram6);
+  return control_option<over_ip6(Bit)>(WS_IPPROTO_IPV6, name, OptionOf::kDatagram6);
 }
 
 // Settled before the socket has its port.

@@ -10,11 +10,12 @@
 
 namespace millrace {
 
-// What a socket wants to be told of each datagram, a bit per option; for IPv4 and IPv6 apart.
+// What a socket wants to be told of each datagram: a bit per option over IPv4, and one over IPv6.
 inline constexpr uint8_t kTellsPacketInfo = 1;  ///< IP_PKTINFO, IPV6_PKTINFO
 inline constexpr uint8_t kTellsTtl = 2;         ///< IP_RECVTTL, IPV6_HOPLIMIT
 inline constexpr uint8_t kTellsTos = 4;         ///< IP_RECVTOS, IPV6_RECVTCLASS
 inline constexpr uint8_t kTellsEcn = 8;         ///< IP_RECVECN, IPV6_RECVECN
+constexpr uint8_t over_ip6(uint8_t told) { return static_cast<uint8_t>(told << 4); }
 
 inline constexpr uint8_t kEcnBits = 3;  ///< of IPv4's type of service, IPv6's traffic class (RFC 3168 5)
 

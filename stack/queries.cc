@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Answers about addresses, routes and connections, and what waits for a change of them.
+// Answers about addresses, routes and connections.
 #include "stack/queries.h"
 
 #include <algorithm>
@@ -104,17 +104,6 @@ void TcpSocket::flush_sends() noexcept {
 void Socket::complete_ioctl(const Overlapped& tell, WsaError error) {
   mark_pending(*tell.overlapped);
   stack_.post({tell, {error, 0, 0}, this, tell.has_packet ? port_link.target : PacketTarget{}});
-}
-
-// An address or a route changes here when a lease does; nobody is told of it yet, so this ends by
-// closing, by cancelling, or with the thread.
-Outcome Socket::await_change(const Overlapped& tell) {
-  if (tell.overlapped != nullptr) {
-    if (events_ == nullptr) events_ = std::make_unique<NetworkEvents>();
-    return start(events_->changes, tell, {});
-  }
-  if (options.is_nonblocking) return {WsaError::kWouldBlock};  // winsock-rules 177
-  return {block_until(kNoDeadline, [] { return false; })};
 }
 
 }  // namespace millrace

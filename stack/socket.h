@@ -51,8 +51,7 @@ struct SocketOptions {
   bool receive_broadcast = true;
   bool dont_fragment = false;
   bool dual_mode = false;      ///< IPV6_V6ONLY is off: IPv4 as well, in mapped addresses
-  uint8_t tells4 = 0;          ///< WSARecvMsg's control data: kTells... of control.h, over IPv4
-  uint8_t tells6 = 0;          ///< and over IPv6
+  uint8_t tells = 0;           ///< WSARecvMsg's control data: kTells... of control.h
   bool timestamps = false;     ///< to be offered when it connects
   uint8_t tos = 0;
   uint8_t mtu_discover = 0;  ///< IP_PMTUDISC_*
@@ -238,8 +237,9 @@ class Socket {
   virtual void flush_sends() noexcept {}
   /// Posts the completion of an ioctl that is done.
   virtual void complete_ioctl(const Overlapped& tell, WsaError error);
-  /// SIO_ADDRESS_LIST_CHANGE and its kin. Blocks.
-  virtual Outcome await_change(const Overlapped& tell);
+  /// SIO_ADDRESS_LIST_CHANGE and SIO_ROUTING_INTERFACE_CHANGE, by their events' names. Blocks.
+  /// @param to  where the route leads
+  virtual Outcome await_change(const Overlapped& tell, uint32_t event, const IpAddress& to);
   virtual uint64_t readable_bytes() const noexcept { return inbox_.bytes(); }
   /// SIOCATMARK: no urgent data waits, or none that other data precedes (winsock-rules 170).
   virtual bool is_at_mark() const noexcept { return true; }
@@ -301,6 +301,8 @@ class Socket {
   virtual int fits(const IcmpError& error) const noexcept = 0;
   /// @return false: the socket does not want to hear of it
   virtual bool on_icmp_error(const IcmpError& error) noexcept = 0;
+  /// Our addresses of this family have changed, 0: none, and routes may have.
+  void on_network_changed(uint8_t family) noexcept;
   /// A port is lost; if that cuts the socket off, it fails what waits (contract: E1).
   virtual void on_port_lost() noexcept = 0;
 

@@ -287,6 +287,7 @@ class Stack {
   uint32_t give_to_each(pbuf* datagram, const Endpoint& source, uint16_t port,
                         const PacketInfo& info, Wants wants);
   bool depends_on_lost_port(const Socket& socket) const noexcept;
+  void tell_changes(uint8_t family) noexcept;
   void drain_lwip() noexcept;
 
   const Config config_;

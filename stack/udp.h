@@ -67,7 +67,7 @@ class UdpSocket final : public Socket {
 
   // Messages with control data (udp_message.cc).
   class Differing;
-  bool tells_something() const noexcept { return (options.tells4 | options.tells6) != 0; }
+  bool tells_something() const noexcept { return options.tells != 0; }
   Outcome fill_message(BufferCursor& to, uint32_t flags, WSAMSG& message) noexcept;
   WsaError control_refusal(const SendControl& control) const noexcept;
 

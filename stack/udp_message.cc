@@ -57,15 +57,15 @@ void write4(ControlWriter& to, const PacketInfo& info, uint8_t told) noexcept {
 }
 
 void write6(ControlWriter& to, const PacketInfo& info, uint8_t told) noexcept {
-  if ((told & kTellsPacketInfo) != 0) {
+  if ((told & over_ip6(kTellsPacketInfo)) != 0) {
     WS_in6_pktinfo packet{};
     std::memcpy(&packet.ipi6_addr, info.destination, sizeof packet.ipi6_addr);
     packet.ipi6_ifindex = info.interface;
     to.add(WS_IPPROTO_IPV6, WS_IPV6_PKTINFO, packet);
   }
-  if ((told & kTellsTtl) != 0) to.add(WS_IPPROTO_IPV6, WS_IPV6_HOPLIMIT, INT{info.ttl});
-  if ((told & kTellsTos) != 0) to.add(WS_IPPROTO_IPV6, WS_IPV6_TCLASS, INT{info.tos});
-  if ((told & kTellsEcn) != 0) to.add(WS_IPPROTO_IPV6, IPV6_ECN, INT{info.tos & kEcnBits});
+  if ((told & over_ip6(kTellsTtl)) != 0) to.add(WS_IPPROTO_IPV6, WS_IPV6_HOPLIMIT, INT{info.ttl});
+  if ((told & over_ip6(kTellsTos)) != 0) to.add(WS_IPPROTO_IPV6, WS_IPV6_TCLASS, INT{info.tos});
+  if ((told & over_ip6(kTellsEcn)) != 0) to.add(WS_IPPROTO_IPV6, IPV6_ECN, INT{info.tos & kEcnBits});
 }
 
 }  // namespace
@@ -94,8 +94,8 @@ Outcome UdpSocket::fill_message(BufferCursor& to, uint32_t flags, WSAMSG& messag
   if ((first.flags & kWasToGroup) != 0) told |= MSG_MCAST;
   ControlWriter control(message.Control);
   if (const auto info = packet_info(first)) {
-    info->family == 4 ? write4(control, *info, options.tells4)
-                      : write6(control, *info, options.tells6);
+    info->family == 4 ? write4(control, *info, options.tells)
+                      : write6(control, *info, options.tells);
   }
   Outcome outcome = fill(to, flags, {});
   if (outcome.error == WsaError::kMsgSize) told |= WS_MSG_TRUNC;

@@ -42,7 +42,7 @@ class MessageTest : public StackTest,
     return app;
   }
   void tell(App& app, uint8_t told) {
-    (family() == 4 ? app.options().tells4 : app.options().tells6) = told;
+    app.options().tells = family() == 4 ? told : over_ip6(told);
     app.apply_options();
   }
   Frame frame(const Bytes& payload) const {
