@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The two are WSPRecvFrom and WSPSendTo with one structure for everything. A receive that is pending
-// fills in the caller's WSAMSG when it completes; only its WSABUFs are captured before.
+// The two are WSPRecvFrom and WSPSendTo with one structure for everything. A receive that is
+// pending fills in the caller's WSAMSG when it completes; only its WSABUFs are captured before.
 #include "spi_shim/messages.h"
 
 #include <cstring>
@@ -109,8 +109,8 @@ bool read_object6(int type, const char* data, size_t bytes, SendControl& into) n
   }
 }
 
-/// Control data of a datagram to an address of this family; on a dual-mode socket there may be some for
-/// the other. What does not parse is an error: nobody shall believe that it was heeded.
+/// Control data of a datagram to an address of this family; on a dual-mode socket there may be some
+/// for the other. What does not parse is an error: nobody shall believe that it was heeded.
 bool read_control(const WSABUF& control, uint8_t family, bool is_dual, SendControl& into) noexcept {
   constexpr int kLevels[] = {WS_IPPROTO_IP, WS_IPPROTO_IPV6};
   const int own_level = family == 4 ? WS_IPPROTO_IP : WS_IPPROTO_IPV6;
@@ -145,8 +145,9 @@ Outcome send_message(Socket& socket, const WSAMSG& message, SendCall& call) noex
   const std::optional<Endpoint> to = call.to ? call.to : socket.peer();
   if (!to) return {WsaError::kNotConn};
   SendControl control;
-  const bool is_dual = socket.options.dual_mode;
-  if (!read_control(message.Control, to->address.family, is_dual, control)) return {WsaError::kInval};
+  const bool is_read =
+      read_control(message.Control, to->address.family, socket.options.dual_mode, control);
+  if (!is_read) return {WsaError::kInval};
   return socket.send_message(call, control);
 }
 
@@ -169,8 +170,8 @@ INT PASCAL recv_msg(SOCKET s, LPWSAMSG lpMsg, LPDWORD lpdwNumberOfBytesRecvd,
   WsaError refused = refusal(socket, arguments, tell, thread);
   if (refused == WsaError::kOk) refused = receive_refusal(socket, *lpMsg);
   if (refused != WsaError::kOk) return fail(refused);
-  const Outcome outcome = socket.receive({{lpMsg->lpBuffers, lpMsg->dwBufferCount},
-                                          lpMsg->dwFlags, FromAddress::of(*lpMsg), tell});
+  const Outcome outcome = socket.receive(
+      {{lpMsg->lpBuffers, lpMsg->dwBufferCount}, lpMsg->dwFlags, FromAddress::of(*lpMsg), tell});
   // A truncated message was received, too (winsock-rules 105).
   const bool has_bytes = outcome.error == WsaError::kOk || outcome.error == WsaError::kMsgSize;
   if (has_bytes && lpdwNumberOfBytesRecvd != nullptr) *lpdwNumberOfBytesRecvd = outcome.bytes;

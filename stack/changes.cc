@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Who waits for a change of our addresses or routes, and is told of it (winsock-rules 177).
 //
-// Addresses change when a lease is gained or lost, routes then and when a link goes or comes back. A
-// route has changed when packets to its destination would come from another address of ours than at
-// the time of asking. Each notice is for one change: whoever wants the next asks again.
+// Addresses change when a lease is gained or lost, routes then and when a link goes or comes back.
+// A route has changed when packets to its destination would come from another address of ours than
+// at the time of asking. Each notice is for one change: whoever wants the next asks again.
 #include <algorithm>
 
 #include "stack/socket.h"
@@ -18,8 +18,7 @@ Outcome Socket::await_change(const Overlapped& tell, uint32_t event, const IpAdd
   if (event == FD_ROUTING_INTERFACE_CHANGE) awaited.by = stack_.source_toward(to);
   if (tell.overlapped != nullptr) {
     awaited.request = ++events.n_asked;
-    const Outcome outcome =
-        start(events.changes, tell, {.buffers = {}, .flags = awaited.request});
+    const Outcome outcome = start(events.changes, tell, {.buffers = {}, .flags = awaited.request});
     if (outcome.error == WsaError::kIoPending) events.awaited.push_back(awaited);
     return outcome;
   }

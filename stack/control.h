@@ -17,7 +17,8 @@ inline constexpr uint8_t kTellsTos = 4;         ///< IP_RECVTOS, IPV6_RECVTCLASS
 inline constexpr uint8_t kTellsEcn = 8;         ///< IP_RECVECN, IPV6_RECVECN
 constexpr uint8_t over_ip6(uint8_t told) { return static_cast<uint8_t>(told << 4); }
 
-inline constexpr uint8_t kEcnBits = 3;  ///< of IPv4's type of service, IPv6's traffic class (RFC 3168 5)
+/// Of IPv4's type of service and IPv6's traffic class (RFC 3168 5).
+inline constexpr uint8_t kEcnBits = 3;
 
 /// How one datagram differs from what its socket's options say.
 struct SendControl {

@@ -39,8 +39,8 @@ PacketInfo packet_info_of(const IpAddress& destination, const netif& on, uint8_t
 PacketInfo current_packet_info() noexcept {
   const bool is_6 = ip_current_is_v6() != 0;
   const uint8_t ttl = is_6 ? IP6H_HOPLIM(ip6_current_header()) : IPH_TTL(ip4_current_header());
-  const uint8_t tos = is_6 ? static_cast<uint8_t>(IP6H_TC(ip6_current_header()))
-                           : IPH_TOS(ip4_current_header());
+  const uint8_t tos =
+      is_6 ? static_cast<uint8_t>(IP6H_TC(ip6_current_header())) : IPH_TOS(ip4_current_header());
   return packet_info_of(from_lwip(*ip_current_dest_addr()), *ip_current_input_netif(), ttl, tos);
 }
 

@@ -69,7 +69,7 @@ class UdpSocket final : public Socket {
   class Differing;
   bool tells_something() const noexcept { return options.tells != 0; }
   Outcome fill_message(BufferCursor& to, uint32_t flags, WSAMSG& message) noexcept;
-  WsaError control_refusal(const SendControl& control) const noexcept;
+  WsaError control_refusal(const SendControl& control, const IpAddress& to) const noexcept;
 
   static Endpoint source_of(const Parcel& parcel) noexcept;
   WsaError make_pcb();

@@ -65,7 +65,8 @@ void write6(ControlWriter& to, const PacketInfo& info, uint8_t told) noexcept {
   }
   if ((told & over_ip6(kTellsTtl)) != 0) to.add(WS_IPPROTO_IPV6, WS_IPV6_HOPLIMIT, INT{info.ttl});
   if ((told & over_ip6(kTellsTos)) != 0) to.add(WS_IPPROTO_IPV6, WS_IPV6_TCLASS, INT{info.tos});
-  if ((told & over_ip6(kTellsEcn)) != 0) to.add(WS_IPPROTO_IPV6, IPV6_ECN, INT{info.tos & kEcnBits});
+  const INT ecn = info.tos & kEcnBits;
+  if ((told & over_ip6(kTellsEcn)) != 0) to.add(WS_IPPROTO_IPV6, IPV6_ECN, ecn);
 }
 
 }  // namespace
@@ -81,8 +82,9 @@ void UdpSocket::arrive(pbuf* p, const Endpoint& source, const PacketInfo& info) 
   keep(p, shown(source));
 }
 
-/// Fills in the whole WSAMSG. @errors kMsgSize: bytes or control data were truncated, as the flags say
+/// Fills in the whole WSAMSG.
 ///
+/// @errors kMsgSize: bytes or control data were truncated, as the flags say
 /// @source Microsoft's pages WSAMSG and LPFN_WSARECVMSG; winsock-rules 105, 119
 Outcome UdpSocket::fill_message(BufferCursor& to, uint32_t flags, WSAMSG& message) noexcept {
   const pbuf& first = *inbox_.front();
@@ -140,20 +142,24 @@ class UdpSocket::Differing {
   const IpAddress local_;
 };
 
-WsaError UdpSocket::control_refusal(const SendControl& control) const noexcept {
+WsaError UdpSocket::control_refusal(const SendControl& control,
+                                    const IpAddress& to) const noexcept {
   const uint32_t on = control.interface;
   if (on != 0 && !stack_.has_interface(on)) return WsaError::kAddrNotAvail;
   if (!control.source) return WsaError::kOk;
   if (!stack_.is_own(*control.source) || is_any(*control.source)) return WsaError::kAddrNotAvail;
+  // No loopback address leaves the host (RFC 1122 3.2.1.3).
+  const bool leaves = !stack_.is_own(to) && !is_multicast(to);
+  if (is_loopback(*control.source) && leaves) return WsaError::kAddrNotAvail;
   // A host is strong: an address belongs to its interface.
-  const bool is_there = on == 0 || is_loopback(*control.source) ||
-                        stack_.interface_with(*control.source) == on;
+  const bool is_there = on == 0 || stack_.interface_with(*control.source) == on;
   return is_there ? WsaError::kOk : WsaError::kAddrNotAvail;
 }
 
 Outcome UdpSocket::send_message(const SendCall& call, const SendControl& control) {
   if (!call.to.has_value() && !peer_.has_value()) return {WsaError::kNotConn};
-  if (const WsaError error = control_refusal(control); error != WsaError::kOk) return {error};
+  const IpAddress& to = call.to.has_value() ? call.to->address : peer_->address;
+  if (const WsaError error = control_refusal(control, to); error != WsaError::kOk) return {error};
   if (const WsaError error = bind_implicitly(); error != WsaError::kOk) return {error};
   const Differing from_usual(*this, control);
   return send(call);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Sockets of both families (IPV6_V6ONLY 0) as a program uses them: mapped addresses go in and come out,
-// and ports are shared or not as winsock-rules 197 to 199 have it.
+// Sockets of both families (IPV6_V6ONLY 0) as a program uses them: mapped addresses go in and come
+// out, and ports are shared or not as winsock-rules 197 to 199 have it.
 #include <cstring>
 
 #define MILLRACE_USE_WS_PREFIX
@@ -172,7 +172,8 @@ TEST_F(DualMode_Datagram, ASocketTalksToBothFamilies) {
     Address from;
     EXPECT_EQ(ws().recv_from(s, from), "hello");
     const uint16_t theirs = port_of(other);
-    EXPECT_EQ(from, family == WS_AF_INET ? mapped("127.0.0.1", theirs) : Address::of("::1", theirs));
+    EXPECT_EQ(from,
+              family == WS_AF_INET ? mapped("127.0.0.1", theirs) : Address::of("::1", theirs));
     ASSERT_EQ(ws().send_to(s, "back", from), 4) << ws().error;
     Address back;
     EXPECT_EQ(ws().recv_from(other, back), "back");
@@ -282,18 +283,19 @@ TEST_F(DualMode_Datagram, ItJoinsGroupsOfBothFamilies) {
   const uint16_t port = port_of(s);
   WS_ip_mreq four{};
   four.imr_multiaddr.S_un.S_un_b = {239, 1, 2, 3};
-  ASSERT_EQ(ws().table.lpWSPSetSockOpt(s, WS_IPPROTO_IP, WS_IP_ADD_MEMBERSHIP,
-                                       reinterpret_cast<const CHAR*>(&four), sizeof four,
-                                       &ws().error),
-            0)
+  ASSERT_EQ(
+      ws().table.lpWSPSetSockOpt(s, WS_IPPROTO_IP, WS_IP_ADD_MEMBERSHIP,
+                                 reinterpret_cast<const CHAR*>(&four), sizeof four, &ws().error),
+      0)
       << ws().error;
   WS_ipv6_mreq six{};
   six.ipv6mr_multiaddr.u.Byte[0] = 0xff;
   six.ipv6mr_multiaddr.u.Byte[1] = 0x05;
   six.ipv6mr_multiaddr.u.Byte[15] = 9;
-  ASSERT_EQ(ws().table.lpWSPSetSockOpt(s, WS_IPPROTO_IPV6, WS_IPV6_ADD_MEMBERSHIP,
-                                       reinterpret_cast<const CHAR*>(&six), sizeof six, &ws().error),
-            0)
+  ASSERT_EQ(
+      ws().table.lpWSPSetSockOpt(s, WS_IPPROTO_IPV6, WS_IPV6_ADD_MEMBERSHIP,
+                                 reinterpret_cast<const CHAR*>(&six), sizeof six, &ws().error),
+      0)
       << ws().error;
   for (const char* group : {"::ffff:239.1.2.3", "ff05::9"}) {
     EXPECT_EQ(ws().send_to(s, "all", Address::of(group, port)), 3) << group << " " << ws().error;

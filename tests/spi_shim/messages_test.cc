@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// WSARecvMsg and WSASendMsg as a program calls them: how a call ends, and with which code. What they tell
-// of a packet's headers is in tests/stack/message_wire_test.cc.
+// WSARecvMsg and WSASendMsg as a program calls them: how a call ends, and with which code. What
+// they tell of a packet's headers is in tests/stack/message_wire_test.cc.
 #include <thread>
 
 #define MILLRACE_USE_WS_PREFIX
@@ -29,16 +29,16 @@ class MessagesTest : public SpiFamilyTest {
   void fetch(GUID id, Function& function) {
     DWORD n = 0;
     INT error = 0;
-    ASSERT_EQ(ws().table.lpWSPIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &function,
-                                    sizeof function, &n, nullptr, nullptr, nullptr, &error),
-              0);
+    ASSERT_EQ(
+        ws().table.lpWSPIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &function,
+                              sizeof function, &n, nullptr, nullptr, nullptr, &error),
+        0);
   }
   int level() const { return family() == WS_AF_INET ? WS_IPPROTO_IP : WS_IPPROTO_IPV6; }
   int pktinfo() const { return family() == WS_AF_INET ? WS_IP_PKTINFO : WS_IPV6_PKTINFO; }
   bool has_packet_info(const Message& message) const {
-    return family() == WS_AF_INET
-               ? message.object<WS_in_pktinfo>(level(), pktinfo()).has_value()
-               : message.object<WS_in6_pktinfo>(level(), pktinfo()).has_value();
+    return family() == WS_AF_INET ? message.object<WS_in_pktinfo>(level(), pktinfo()).has_value()
+                                  : message.object<WS_in6_pktinfo>(level(), pktinfo()).has_value();
   }
   void ask_for_packet_info() {
     ASSERT_EQ(ws().set_option(s, level(), pktinfo(), 1), 0) << ws().error;
@@ -56,7 +56,8 @@ class MessagesTest : public SpiFamilyTest {
     return result == 0 ? 0 : GetLastError();
   }
   DWORD receive(Message& into) { return receive(s, into); }
-  DWORD send(SOCKET socket, Message& message, DWORD flags = 0, WSAOVERLAPPED* overlapped = nullptr) {
+  DWORD send(SOCKET socket, Message& message, DWORD flags = 0,
+             WSAOVERLAPPED* overlapped = nullptr) {
     n_bytes = kUntouched;
     return send_msg(socket, message.get(), flags, &n_bytes, overlapped, nullptr) == 0
                ? 0
@@ -361,7 +362,8 @@ TEST_P(Winsock_R120, PointersAreProbed) {
   Message message;
   EXPECT_EQ(recv_msg(s, message.get(), nullptr, nullptr, nullptr), SOCKET_ERROR);
   EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAEFAULT)) << "neither count nor WSAOVERLAPPED";
-  EXPECT_EQ(receive(s, message, reinterpret_cast<WSAOVERLAPPED*>(wild)), static_cast<DWORD>(WSAEFAULT));
+  EXPECT_EQ(receive(s, message, reinterpret_cast<WSAOVERLAPPED*>(wild)),
+            static_cast<DWORD>(WSAEFAULT));
   EXPECT_EQ(receive(message), 0u) << "nothing was taken";
 }
 
@@ -450,9 +452,12 @@ TEST_P(SendMsg, ControlDataThatIsNotUnderstoodIsRefused) {
   EXPECT_EQ(send_with([&](Message& m) { m.add(level(), ttl, INT{256}); }), refused);
   EXPECT_EQ(send_with([&](Message& m) { m.add(level(), ttl, INT{-2}); }), refused);
   EXPECT_EQ(send_with([&](Message& m) { m.add(level(), ttl, char{1}); }), refused) << "too short";
-  EXPECT_EQ(send_with([&](Message& m) { m.add(level(), is_4 ? IP_ECN : IPV6_ECN, INT{4}); }), refused);
-  EXPECT_EQ(send_with([&](Message& m) { m.add(is_4 ? WS_IPPROTO_IPV6 : WS_IPPROTO_IP, 21, INT{1}); }),
-            refused) << "of the other family";
+  EXPECT_EQ(send_with([&](Message& m) { m.add(level(), is_4 ? IP_ECN : IPV6_ECN, INT{4}); }),
+            refused);
+  EXPECT_EQ(
+      send_with([&](Message& m) { m.add(is_4 ? WS_IPPROTO_IPV6 : WS_IPPROTO_IP, 21, INT{1}); }),
+      refused)
+      << "of the other family";
   EXPECT_EQ(send_with([&](Message& m) {
               m.add(level(), ttl, INT{1});
               m.msg.Control.len = 15;

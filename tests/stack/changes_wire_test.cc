@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Who waits for a change of addresses or routes hears of it: by leases that come and go, and by links.
+// Who waits for a change of addresses or routes hears of it: by leases that come and go, and by
+// links.
 #include "tests/support/app.h"
 #include "tests/support/stack_test.h"
 

@@ -55,8 +55,9 @@ class MessageTest : public StackTest,
     const IpAddress to = group();
     Frame f = frame(bytes_of(text));
     f.ip->target = to;
-    f.to = family() == 4 ? Mac{1, 0, 0x5e, static_cast<uint8_t>(to.bytes[1] & 0x7f), to.bytes[2], to.bytes[3]}
-                         : Mac{0x33, 0x33, to.bytes[12], to.bytes[13], to.bytes[14], to.bytes[15]};
+    f.to = family() == 4
+               ? Mac{1, 0, 0x5e, static_cast<uint8_t>(to.bytes[1] & 0x7f), to.bytes[2], to.bytes[3]}
+               : Mac{0x33, 0x33, to.bytes[12], to.bytes[13], to.bytes[14], to.bytes[15]};
     return f;
   }
   void arrives(const Frame& f) {
@@ -114,9 +115,9 @@ std::string param_name(const testing::TestParamInfo<std::tuple<int, uint32_t>>& 
          (n == 1 ? "Stack" : "Stacks");
 }
 
-#define MILLRACE_MESSAGES(suite)                                                                \
-  INSTANTIATE_TEST_SUITE_P(Family, suite, testing::Combine(testing::Values(4, 6),               \
-                                                           testing::Values(1u, 4u)), param_name)
+#define MILLRACE_MESSAGES(suite) \
+  INSTANTIATE_TEST_SUITE_P(      \
+      Family, suite, testing::Combine(testing::Values(4, 6), testing::Values(1u, 4u)), param_name)
 
 class RecvMsg_Wire : public MessageTest {};
 class SendMsg_Wire : public MessageTest {};
@@ -182,7 +183,8 @@ TEST_P(RecvMsg_Wire, ReadsAHeaderThatHasAnMbufOfItsOwn) {
   f.from = peer().mac();
   const Bytes bytes = build(f);
   const auto at = static_cast<ptrdiff_t>(bytes.size() - 300);
-  peer().send_chain({Bytes(bytes.begin(), bytes.begin() + at), Bytes(bytes.begin() + at, bytes.end())});
+  peer().send_chain(
+      {Bytes(bytes.begin(), bytes.begin() + at), Bytes(bytes.begin() + at, bytes.end())});
   run();
   Message message;
   const Outcome outcome = receive(*app, message);
@@ -305,6 +307,8 @@ TEST_P(SendMsg_Wire, AnInterfaceIsOursAndHasTheSource) {
   control.interface = 1;  // the loopback has another
   EXPECT_EQ(send(*app, "x", control, at_peer()).error, WsaError::kAddrNotAvail);
   control = {};
+  control.source = IpAddress::loopback(family());
+  EXPECT_EQ(send(*app, "x", control, at_peer()).error, WsaError::kAddrNotAvail) << "it would leave";
   control.source = address_of(Host::kPeer, family());
   EXPECT_EQ(send(*app, "x", control, at_peer()).error, WsaError::kAddrNotAvail);
   EXPECT_FALSE(sent());

@@ -59,7 +59,8 @@ struct Message {
   }
   size_t n_objects() const {
     size_t n = 0;
-    for (const WSACMSGHDR* o = WSA_CMSG_FIRSTHDR(&msg); o != nullptr; o = WSA_CMSG_NXTHDR(&msg, o)) ++n;
+    const WSACMSGHDR* object = nullptr;
+    while ((object = WSA_CMSG_NXTHDR(&msg, object)) != nullptr) ++n;
     return n;
   }
   /// One object more, for a message that is to be sent.

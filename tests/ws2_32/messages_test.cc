@@ -15,7 +15,8 @@ using Ws2_Messages = Ws2Test;
 TEST_F(Ws2_Messages, ADatagramTellsItsDestination) {
   auto [s, address] = bound(SOCK_DGRAM);
   const DWORD on = 1;
-  ASSERT_EQ(setsockopt(s, IPPROTO_IP, IP_PKTINFO, reinterpret_cast<const char*>(&on), sizeof on), 0);
+  ASSERT_EQ(setsockopt(s, IPPROTO_IP, IP_PKTINFO, reinterpret_cast<const char*>(&on), sizeof on),
+            0);
   char text[] = "hello";
   WSABUF buffer{5, text};
   WSAMSG message{};
@@ -24,7 +25,8 @@ TEST_F(Ws2_Messages, ADatagramTellsItsDestination) {
   message.lpBuffers = &buffer;
   message.dwBufferCount = 1;
   DWORD n = 0;
-  ASSERT_EQ(WSASendMsg(open(SOCK_DGRAM), &message, 0, &n, nullptr, nullptr), 0) << WSAGetLastError();
+  ASSERT_EQ(WSASendMsg(open(SOCK_DGRAM), &message, 0, &n, nullptr, nullptr), 0)
+      << WSAGetLastError();
   EXPECT_EQ(n, 5u);
 
   char got[16], control[WSA_CMSG_SPACE(sizeof(IN_PKTINFO))];
@@ -59,7 +61,8 @@ TEST_F(Ws2_Messages, StreamsHaveNone) {
 TEST_F(Ws2_Messages, OneListenerServesBothFamilies) {
   const SOCKET s = keep(socket(AF_INET6, SOCK_STREAM, 0));
   const DWORD off = 0;
-  ASSERT_EQ(setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, reinterpret_cast<const char*>(&off), sizeof off), 0);
+  ASSERT_EQ(
+      setsockopt(s, IPPROTO_IPV6, IPV6_V6ONLY, reinterpret_cast<const char*>(&off), sizeof off), 0);
   sockaddr_in6 any{};
   any.sin6_family = AF_INET6;
   ASSERT_EQ(bind(s, reinterpret_cast<sockaddr*>(&any), sizeof any), 0) << WSAGetLastError();
