@@ -70,8 +70,8 @@ void store_addresses(const Acceptance& acceptance, const Socket& connection) noe
     store_endpoint(endpoint, reinterpret_cast<WS_sockaddr*>(&address), &length);
     std::memcpy(to, &address, std::min<size_t>(room, static_cast<size_t>(length)));
   };
-  if (acceptance.local_bytes != 0) store(connection.local(), local, acceptance.local_bytes);
-  store(*connection.peer(), local + acceptance.local_bytes, acceptance.remote_bytes);
+  if (acceptance.local_bytes != 0) store(connection.shown(connection.local()), local, acceptance.local_bytes);
+  store(connection.shown(*connection.peer()), local + acceptance.local_bytes, acceptance.remote_bytes);
 }
 
 /// A connection that nobody has accepted, of the listener or a twin. @owner gives a reference

@@ -61,5 +61,13 @@ class Call {
 /// An address argument. @return nothing and the error: kFault short or null, kAfNoSupport
 std::optional<Endpoint> endpoint_from(const WS_sockaddr* name, int length, uint8_t family,
                                       WsaError& error) noexcept;
+/// The same of a socket's family, with mapped addresses as what they mean.
+/// @errors kAddrNotAvail as well: a mapped address, and the socket has IPv6 only
+std::optional<Endpoint> endpoint_for(const Socket& socket, const WS_sockaddr* name, int length,
+                                     WsaError& error) noexcept;
+/// The same for a datagram's destination.
+/// @errors kAddrNotAvail as well: the socket is bound to an address of the other family
+std::optional<Endpoint> destination_for(const Socket& socket, const WS_sockaddr* name, int length,
+                                        WsaError& error) noexcept;
 
 }  // namespace millrace

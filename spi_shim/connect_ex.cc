@@ -77,7 +77,7 @@ BOOL PASCAL connect_ex(SOCKET s, const WS_sockaddr* name, int namelen, PVOID lpS
   if (!call) return fail_with(static_cast<DWORD>(error));
   if (!is_memory || !arguments.is_there) return answer(WsaError::kFault);
   WsaError refused = WsaError::kOk;
-  const auto peer = endpoint_from(name, namelen, call.socket().family(), refused);
+  const auto peer = endpoint_for(call.socket(), name, namelen, refused);
   if (!peer) return answer(refused);
   WSABUF buffer{dwSendDataLength, static_cast<CHAR*>(lpSendBuffer)};
   SendCall send;

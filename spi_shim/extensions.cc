@@ -9,6 +9,7 @@
 #include "millrace/loan.h"
 #include "spi_shim/accept_ex.h"
 #include "spi_shim/connect_ex.h"
+#include "spi_shim/messages.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/transmit.h"
 
@@ -36,6 +37,8 @@ const Extension* find_extension(const GUID& id) noexcept {
       row<LPFN_GETACCEPTEXSOCKADDRS>(WSAID_GETACCEPTEXSOCKADDRS, get_accept_ex_sockaddrs),
       row<LPFN_CONNECTEX>(WSAID_CONNECTEX, connect_ex),
       row<LPFN_DISCONNECTEX>(WSAID_DISCONNECTEX, disconnect_ex),
+      row<LPFN_WSARECVMSG>(WSAID_WSARECVMSG, recv_msg),
+      row<LPFN_WSASENDMSG>(WSAID_WSASENDMSG, send_msg),
       row<LPFN_TRANSMITFILE>(WSAID_TRANSMITFILE, transmit_file),
       row<LPFN_TRANSMITPACKETS>(WSAID_TRANSMITPACKETS, transmit_packets),
   };

@@ -131,16 +131,15 @@ WsaError address_list(const IoctlCall& call) noexcept {
 
 WsaError routing_interface(const IoctlCall& call) noexcept {
   WsaError error = WsaError::kOk;
-  const auto to = endpoint_from(static_cast<const WS_sockaddr*>(call.in),
-                                static_cast<int>(std::min<uint32_t>(call.in_bytes, INT32_MAX)),
-                                call.socket.family(), error);
+  const auto to = endpoint_for(call.socket, static_cast<const WS_sockaddr*>(call.in),
+                               static_cast<int>(std::min<uint32_t>(call.in_bytes, INT32_MAX)), error);
   if (!to) return error;
   const auto source = call.socket.stack().source_toward(to->address);
   if (!source) return WsaError::kNetUnreach;
   const size_t one = call.socket.family() == 4 ? sizeof(WS_sockaddr_in) : sizeof(WS_sockaddr_in6);
   if (!has_room(call, one)) return WsaError::kFault;
   INT length = static_cast<INT>(one);
-  store_endpoint({*source, 0}, static_cast<WS_sockaddr*>(call.out), &length);
+  store_endpoint(call.socket.shown({*source, 0}), static_cast<WS_sockaddr*>(call.out), &length);
   return WsaError::kOk;
 }
 

@@ -4,6 +4,7 @@
 //
 // With lpOverlapped an ioctl that is done completes as well, with 0 bytes (winsock-rules 171), and one
 // that does not exist completes with WSAEOPNOTSUPP (172).
+#include <algorithm>
 #include <cstring>
 
 #include "spi_shim/call.h"
@@ -36,8 +37,24 @@ WsaError carry_out(const IoctlCall& call, uint32_t code) noexcept {
                                        : set_by_ioctl(call.socket, code, call.in, call.in_bytes);
 }
 
-bool waits_for_change(uint32_t code) noexcept {
-  return code == SIO_ADDRESS_LIST_CHANGE || code == SIO_ROUTING_INTERFACE_CHANGE;
+/// The event that tells of the same. @return 0: the ioctl waits for no change
+uint32_t awaited_by(uint32_t code) noexcept {
+  if (code == SIO_ADDRESS_LIST_CHANGE) return FD_ADDRESS_LIST_CHANGE;
+  return code == SIO_ROUTING_INTERFACE_CHANGE ? FD_ROUTING_INTERFACE_CHANGE : 0;
+}
+
+// A route is asked about by the address that it leads to.
+WsaError await_change(const IoctlCall& call, uint32_t event, const Overlapped& tell) noexcept {
+  IpAddress to;
+  if (event == FD_ROUTING_INTERFACE_CHANGE) {
+    WsaError error = WsaError::kOk;
+    const auto length = static_cast<int>(std::min<DWORD>(call.in_bytes, INT32_MAX));
+    const auto remote =
+        endpoint_for(call.socket, static_cast<const WS_sockaddr*>(call.in), length, error);
+    if (!remote) return error;
+    to = remote->address;
+  }
+  return call.socket.await_change(tell, event, to).error;
 }
 
 int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD cbInBuffer,
@@ -59,9 +76,11 @@ int WSPAPI wsp_ioctl(SOCKET s, DWORD dwIoControlCode, LPVOID lpvInBuffer, DWORD 
   if (has_count && !can_write(lpcbBytesReturned)) return call.fail(WsaError::kFault);
   DWORD& returned = lpcbBytesReturned == nullptr ? ignored_bytes : *lpcbBytesReturned;
   returned = 0;
-  if (waits_for_change(dwIoControlCode)) return call.done(socket.await_change(tell).error);
-  const WsaError error = carry_out(
-      {socket, s, lpvInBuffer, cbInBuffer, lpvOutBuffer, cbOutBuffer, returned}, dwIoControlCode);
+  const IoctlCall ioctl{socket,       s,           lpvInBuffer, cbInBuffer,
+                        lpvOutBuffer, cbOutBuffer, returned};
+  const uint32_t event = awaited_by(dwIoControlCode);
+  if (event != 0) return call.done(await_change(ioctl, event, tell));
+  const WsaError error = carry_out(ioctl, dwIoControlCode);
   const bool is_unknown = error == WsaError::kOpNotSupp;
   if (tell.overlapped != nullptr && (error == WsaError::kOk || is_unknown)) {
     socket.complete_ioctl(tell, error);

@@ -97,8 +97,8 @@ Accepted take_from(Socket& listener, SOCKET handle, bool may_wait) noexcept {
   Socket* const socket = listener.take_pending(accepted.error, may_wait);
   if (socket == nullptr) return accepted;
   accepted.listener = handle;
-  accepted.local = socket->local();
-  accepted.peer = *socket->peer();
+  accepted.local = socket->shown(socket->local());
+  accepted.peer = socket->shown(*socket->peer());
   accepted.inner = listener.stack().insert(*socket);
   socket->unref();
   return accepted;

@@ -112,16 +112,17 @@ WsaError read_address(const WS_sockaddr_storage& from, uint8_t family, IpAddress
   return WsaError::kOk;
 }
 
-WsaError change_any(Socket& socket, GroupChange change, const CHAR* value, int length) {
+WsaError change_any(Socket& socket, uint8_t family, GroupChange change, const CHAR* value,
+                    int length) {
   const bool has_source =
       change.action != GroupAction::kJoin && change.action != GroupAction::kLeave;
   WS_group_source_req request{};
   const size_t needed = has_source ? sizeof request : sizeof(WS_group_req);
   if (length < static_cast<int>(needed)) return WsaError::kFault;
   std::memcpy(&request, value, needed);  // group_req is its beginning
-  WsaError error = read_address(request.gsr_group, socket.family(), change.group);
+  WsaError error = read_address(request.gsr_group, family, change.group);
   if (error == WsaError::kOk && has_source) {
-    error = read_address(request.gsr_source, socket.family(), change.source);
+    error = read_address(request.gsr_source, family, change.source);
   }
   change.interface = request.gsr_interface;
   return error == WsaError::kOk ? socket.change_groups(change) : error;
@@ -129,11 +130,11 @@ WsaError change_any(Socket& socket, GroupChange change, const CHAR* value, int l
 static_assert(offsetof(WS_group_req, gr_group) == offsetof(WS_group_source_req, gsr_group));
 
 /// IP_MULTICAST_IF, IPV6_MULTICAST_IF.
-WsaError set_interface(Socket& socket, const CHAR* value, int length) noexcept {
+WsaError set_interface(Socket& socket, uint8_t family, const CHAR* value, int length) noexcept {
   uint32_t wanted;
   if (!read(wanted, value, length)) return WsaError::kFault;
   uint32_t index = wanted;
-  if (socket.family() == 4) {
+  if (family == 4) {
     WS_in_addr name;
     std::memcpy(&name, &wanted, sizeof name);
     const WsaError error = read_interface(socket.stack(), name, index);
@@ -156,10 +157,12 @@ SOCKET fail(const Call& call, WsaError error) noexcept {
 std::optional<WsaError> set_multicast_option(Socket& socket, int level, int name, const CHAR* value,
                                              int length) noexcept {
   const int own_level = socket.family() == 4 ? WS_IPPROTO_IP : WS_IPPROTO_IPV6;
-  if (level != own_level) return std::nullopt;
+  const bool is_other_half = socket.options.dual_mode && level == WS_IPPROTO_IP;
+  if (level != own_level && !is_other_half) return std::nullopt;
+  const uint8_t family = level == WS_IPPROTO_IP ? 4 : 6;
   const bool is_datagram = socket.transport() == Transport::kUdp;
   if (name == (level == WS_IPPROTO_IP ? WS_IP_MULTICAST_IF : WS_IPV6_MULTICAST_IF)) {
-    return is_datagram ? set_interface(socket, value, length) : WsaError::kNoProtoOpt;
+    return is_datagram ? set_interface(socket, family, value, length) : WsaError::kNoProtoOpt;
   }
   const Named* const member = find(kMembers, level, name);
   const Named* const source = find(kSources, level, name);
@@ -168,7 +171,7 @@ std::optional<WsaError> set_multicast_option(Socket& socket, int level, int name
   if (!is_datagram) return WsaError::kNoProtoOpt;
   GroupChange change;
   change.action = (member != nullptr ? member : source != nullptr ? source : any)->action;
-  if (any != nullptr) return change_any(socket, change, value, length);
+  if (any != nullptr) return change_any(socket, family, change, value, length);
   if (source != nullptr) return change_source4(socket, change, value, length);
   return level == WS_IPPROTO_IP ? change_member4(socket, change, value, length)
                                 : change_member6(socket, change, value, length);
@@ -183,7 +186,7 @@ SOCKET WSPAPI wsp_join_leaf(SOCKET s, const WS_sockaddr* name, int namelen, LPWS
   Socket& socket = call.socket();
   if (socket.transport() != Transport::kUdp) return fail(call, WsaError::kOpNotSupp);
   WsaError error = WsaError::kOk;
-  const auto group = endpoint_from(name, namelen, socket.family(), error);
+  const auto group = endpoint_for(socket, name, namelen, error);
   if (!group) return fail(call, error);
   if (lpCallerData != nullptr) {
     return fail(call, can_read(lpCallerData) ? WsaError::kNoProtoOpt : WsaError::kFault);

@@ -44,7 +44,7 @@ WsaError give_state(const Socket& socket, CHAR* value, INT& length) noexcept {
   const auto place = [&](SOCKET_ADDRESS& address, const Endpoint& endpoint, INT offset) {
     auto* const at = reinterpret_cast<WS_sockaddr*>(value + sizeof state + offset);
     INT room = one;
-    store_endpoint(endpoint, at, &room);
+    store_endpoint(socket.shown(endpoint), at, &room);
     address = {at, room};
   };
   place(state.LocalAddr, socket.local(), 0);

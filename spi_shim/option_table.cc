@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "stack/control.h"
+
 namespace millrace {
 namespace {
 
@@ -106,6 +108,34 @@ constexpr Option byte_option(int level, int name, OptionOf of = OptionOf::kAll) 
             return WsaError::kOk;
           },
           of};
+}
+
+/// What WSARecvMsg tells (stack/control.h).
+template <uint8_t Bit>
+constexpr Option control_option(int level, int name, OptionOf of) {
+  return {level, name, true,
+          [](const Socket& s) -> uint32_t { return (s.options.tells & Bit) != 0; },
+          [](Socket& s, uint32_t value) {
+            uint8_t& told = s.options.tells;
+            told = static_cast<uint8_t>(value != 0 ? told | Bit : told & ~Bit);
+            return WsaError::kOk;
+          },
+          of};
+}
+template <uint8_t Bit>
+constexpr Option control4(int name) {
+  return control_option<Bit>(WS_IPPROTO_IP, name, OptionOf::kDatagram4);
+}
+template <uint8_t Bit>
+constexpr Option control6(int name) {
+  return control_option<over_ip6(Bit)>(WS_IPPROTO_IPV6, name, OptionOf::kDatagram6);
+}
+
+// Settled before the socket has its port.
+WsaError set_v6_only(Socket& s, uint32_t value) {
+  if (s.is_bound()) return WsaError::kInval;
+  s.options.dual_mode = value == 0;
+  return WsaError::kOk;
 }
 
 uint32_t multicast_interface(const Socket& s) { return s.options.multicast_interface_as_set; }
@@ -250,8 +280,10 @@ constexpr Option kOptions[] = {
      [](const Socket& s) -> uint32_t { return s.options.mtu_discover; }, set_mtu_discover,
      OptionOf::k4},
     {WS_IPPROTO_IP, WS_IP_MTU, false, path_mtu, nullptr, OptionOf::k4, is_connected},
-    bool_option<&SocketOptions::wants_pktinfo>(WS_IPPROTO_IP, WS_IP_PKTINFO, OptionOf::kDatagram4),
-    bool_option<&SocketOptions::wants_ttl>(WS_IPPROTO_IP, WS_IP_RECVTTL, OptionOf::kDatagram4),
+    control4<kTellsPacketInfo>(WS_IP_PKTINFO),
+    control4<kTellsTtl>(WS_IP_RECVTTL),
+    control4<kTellsTos>(WS_IP_RECVTOS),
+    control4<kTellsEcn>(IP_ECN),  // IP_RECVECN
     bool_option<&SocketOptions::receive_broadcast>(WS_IPPROTO_IP, IP_RECEIVE_BROADCAST,
                                                    OptionOf::kDatagram4),
     {WS_IPPROTO_IP, IP_PROTECTION_LEVEL, false, protection_level, set_protection_level,
@@ -271,17 +303,19 @@ constexpr Option kOptions[] = {
      [](const Socket& s) -> uint32_t { return s.options.mtu_discover; }, set_mtu_discover,
      OptionOf::k6},
     {WS_IPPROTO_IPV6, WS_IPV6_MTU, false, path_mtu, nullptr, OptionOf::k6, is_connected},
-    bool_option<&SocketOptions::wants_pktinfo>(WS_IPPROTO_IPV6, WS_IPV6_PKTINFO,
-                                               OptionOf::kDatagram6),
-    bool_option<&SocketOptions::wants_ttl>(WS_IPPROTO_IPV6, WS_IPV6_HOPLIMIT, OptionOf::kDatagram6),
+    control6<kTellsPacketInfo>(WS_IPV6_PKTINFO),
+    control6<kTellsTtl>(WS_IPV6_HOPLIMIT),
+    control6<kTellsTos>(WS_IPV6_RECVTCLASS),
+    control6<kTellsEcn>(IPV6_ECN),
     {WS_IPPROTO_IPV6, IPV6_PROTECTION_LEVEL, false, protection_level, set_protection_level,
      OptionOf::k6},
-    fixed<1>(WS_IPPROTO_IPV6, WS_IPV6_V6ONLY, OptionOf::k6),  // no socket has both families
+    {WS_IPPROTO_IPV6, WS_IPV6_V6ONLY, true,
+     [](const Socket& s) -> uint32_t { return !s.options.dual_mode; }, set_v6_only, OptionOf::k6},
 };
 
 bool has(const Socket& socket, OptionOf of) noexcept {
   const bool is_stream = socket.transport() == Transport::kTcp;
-  const bool is_4 = socket.family() == 4;
+  const bool is_6 = socket.family() == 6, is_4 = !is_6 || socket.options.dual_mode;
   switch (of) {
     case OptionOf::kAll:
       return true;
@@ -292,11 +326,11 @@ bool has(const Socket& socket, OptionOf of) noexcept {
     case OptionOf::kDatagram4:
       return !is_stream && is_4;
     case OptionOf::kDatagram6:
-      return !is_stream && !is_4;
+      return !is_stream && is_6;
     case OptionOf::k4:
       return is_4;
     case OptionOf::k6:
-      return !is_4;
+      return is_6;
   }
   return false;
 }

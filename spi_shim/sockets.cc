@@ -45,6 +45,28 @@ std::optional<Endpoint> endpoint_from(const WS_sockaddr* name, int length, uint8
   return endpoint;
 }
 
+std::optional<Endpoint> endpoint_for(const Socket& socket, const WS_sockaddr* name, int length,
+                                     WsaError& error) noexcept {
+  auto endpoint = endpoint_from(name, length, socket.family(), error);
+  if (!endpoint || !is_v4_mapped(endpoint->address)) return endpoint;
+  if (!socket.options.dual_mode) {
+    error = WsaError::kAddrNotAvail;
+    return std::nullopt;
+  }
+  endpoint->address = unmapped_of(endpoint->address);
+  return endpoint;
+}
+
+std::optional<Endpoint> destination_for(const Socket& socket, const WS_sockaddr* name, int length,
+                                        WsaError& error) noexcept {
+  auto endpoint = endpoint_for(socket, name, length, error);
+  if (!socket.options.dual_mode || !endpoint || socket.speaks(endpoint->address.family)) {
+    return endpoint;
+  }
+  error = WsaError::kAddrNotAvail;
+  return std::nullopt;
+}
+
 namespace {
 
 SOCKET fail(INT error, LPINT lpErrno) noexcept {
@@ -82,7 +104,7 @@ int WSPAPI wsp_bind(SOCKET s, const WS_sockaddr* name, int namelen, LPINT lpErrn
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
   WsaError error = WsaError::kOk;
-  const auto endpoint = endpoint_from(name, namelen, call.socket().family(), error);
+  const auto endpoint = endpoint_for(call.socket(), name, namelen, error);
   return endpoint ? call.done(call.socket().bind(*endpoint)) : call.fail(error);
 }
 
@@ -123,7 +145,7 @@ int WSPAPI wsp_connect(SOCKET s, const WS_sockaddr* name, int namelen, LPWSABUF,
   if (socket.transport() == Transport::kUdp && names_nobody(name, namelen)) {
     return call.done(socket.connect({IpAddress::any(socket.family()), 0}));
   }
-  const auto endpoint = endpoint_from(name, namelen, socket.family(), error);
+  const auto endpoint = endpoint_for(socket, name, namelen, error);
   return endpoint ? call.done(socket.connect(*endpoint)) : call.fail(error);
 }
 
@@ -185,7 +207,7 @@ int name_of(const Call& call, const std::optional<Endpoint>& endpoint, WsaError 
     return call.fail(WsaError::kFault);
   }
   if (!endpoint) return call.fail(missing);
-  return store_endpoint(*endpoint, name, namelen) ? 0 : call.fail(WsaError::kFault);
+  return store_endpoint(call.socket().shown(*endpoint), name, namelen) ? 0 : call.fail(WsaError::kFault);
 }
 
 int WSPAPI wsp_get_sock_name(SOCKET s, WS_sockaddr* name, LPINT namelen, LPINT lpErrno) noexcept {

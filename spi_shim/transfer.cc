@@ -1,31 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The procedures that move bytes: WSPRecv (contract: C1), WSPRecvFrom, WSPSend, WSPSendTo; and the
 // two that lend them, which are extension functions.
+#include "spi_shim/buffers.h"
 #include "spi_shim/call.h"
 #include "spi_shim/extensions.h"
-#include "spi_shim/overlapped.h"
 #include "spi_shim/procedures.h"
 
 namespace millrace {
 namespace {
 
-/// The array and what it names are in memory: to be written, or to be read (contract: E6). Asked
-/// before the lock is taken, since a page may have to be fetched, and the application may handle
-/// SIGSEGV before the provider does; and not before WSPStartup, when nobody handles it.
-template <typename Probe>
-bool are_there(LPWSABUF buffers, DWORD count, Probe can_use) noexcept {
-  if (!is_running() || !can_read_objects(buffers, count)) return false;
-  for (DWORD i = 0; i < count; ++i) {
-    if (!can_use(buffers[i].buf, buffers[i].len)) return false;
-  }
-  return true;
-}
-
-bool can_count(LPDWORD bytes) noexcept { return bytes == nullptr || can_write(bytes); }
-
-/// A count may be missing only where the WSAOVERLAPPED will have it (rule 24).
-bool has_count(LPDWORD bytes, const Overlapped& tell) noexcept {
-  return bytes != nullptr || tell.overlapped != nullptr;
+/// A length alone would mean a WSAMSG.
+FromAddress from_of(WS_sockaddr* address, LPINT length) noexcept {
+  return {address, address == nullptr ? nullptr : length};
 }
 
 bool can_say_from(const FromAddress& from) noexcept {
@@ -86,7 +72,7 @@ int send(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberOfBy
   // On a stream the address is ignored (WSPSendTo).
   if (lpTo != nullptr && call.socket().transport() == Transport::kUdp) {
     WsaError error = WsaError::kOk;
-    request.to = endpoint_from(lpTo, iTolen, call.socket().family(), error);
+    request.to = destination_for(call.socket(), lpTo, iTolen, error);
     if (!request.to) return call.fail(error);
   }
   return report(call, call.socket().send(request), lpNumberOfBytesSent, nullptr);
@@ -105,8 +91,9 @@ int WSPAPI wsp_recv_from(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount,
                          LPINT lpFromlen, LPWSAOVERLAPPED lpOverlapped,
                          LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
                          LPWSATHREADID lpThreadId, LPINT lpErrno) noexcept {
-  return receive(s, lpBuffers, dwBufferCount, lpNumberOfBytesRecvd, lpFlags, {lpFrom, lpFromlen},
-                 {lpOverlapped, lpCompletionRoutine, lpThreadId}, lpErrno);
+  return receive(s, lpBuffers, dwBufferCount, lpNumberOfBytesRecvd, lpFlags,
+                 from_of(lpFrom, lpFromlen), {lpOverlapped, lpCompletionRoutine, lpThreadId},
+                 lpErrno);
 }
 
 int WSPAPI wsp_send(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberOfBytesSent,
@@ -134,7 +121,7 @@ int WSPAPI recv_loan(SOCKET s, LPWSABUF lpBuffers, LPDWORD lpdwBufferCount,
                      LPWSAOVERLAPPED_COMPLETION_ROUTINE lpCompletionRoutine,
                      LPWSATHREADID lpThreadId, LPINT lpErrno) noexcept {
   const OverlappedArguments arguments{lpOverlapped, lpCompletionRoutine, lpThreadId};
-  const FromAddress from{lpFrom, lpFromlen};
+  const FromAddress from = from_of(lpFrom, lpFromlen);
   reset_event(arguments);
   const std::optional<WSATHREADID> thread = thread_of(arguments);
   const Call call(s, lpErrno);

@@ -137,6 +137,21 @@ constexpr bool is_v4_mapped(const IpAddress& a) noexcept {
   return true;
 }
 
+/// @param a  an IPv4 address
+constexpr IpAddress mapped_of(const IpAddress& a) noexcept {
+  IpAddress mapped = IpAddress::any(6);
+  mapped.bytes[10] = mapped.bytes[11] = 0xff;
+  for (size_t i = 0; i < 4; ++i) mapped.bytes[12 + i] = a.bytes[i];
+  return mapped;
+}
+
+/// The way back. @param a  is_v4_mapped()
+constexpr IpAddress unmapped_of(const IpAddress& a) noexcept {
+  IpAddress address = IpAddress::any(4);
+  for (size_t i = 0; i < 4; ++i) address.bytes[i] = a.bytes[12 + i];
+  return address;
+}
+
 /// True if both addresses have the prefix's family and its first `length` bits.
 bool contains(const Prefix& prefix, const IpAddress& address) noexcept;
 

@@ -17,12 +17,15 @@
 #include "stack/interfaces.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
+#include "stack/packet_info.h"
 #include "stack/siblings.h"
 #include "stack/stack.h"
 #include "stack/udp.h"
 
 namespace millrace {
 namespace {
+
+constexpr uint8_t kAboutMany = PBUF_FLAG_LLBCAST | kWasToGroup;
 
 /// The same bytes in mbufs of their own, as if received. @return null: no mbuf is free
 pbuf* copy_of(const pbuf& p) noexcept {
@@ -46,7 +49,9 @@ pbuf* copy_of(const pbuf& p) noexcept {
     }
   } while (at < p.tot_len);
   ++engine.counters->rx_group_copies;
-  return pbuf_from(head);
+  pbuf* const copy = pbuf_from(head);
+  copy->flags |= p.flags & kAboutMany;
+  return copy;
 }
 
 bool has_right_checksum(pbuf* p, const udp_hdr& header, const netif& in) noexcept {
@@ -68,19 +73,21 @@ bool hears_broadcast(const UdpSocket& socket, const ip4_addr_t& to) noexcept {
 }  // namespace
 
 template <typename Wants>
-uint32_t Stack::give_to_each(pbuf* datagram, const Endpoint& source, uint16_t port, Wants wants) {
+uint32_t Stack::give_to_each(pbuf* datagram, const Endpoint& source, uint16_t port,
+                             const PacketInfo& info, Wants wants) {
   UdpSocket* previous = nullptr;
   uint32_t n = 0;
   siblings_.ports.for_each_of(index_, Transport::kUdp, port, [&](Socket& holder) {
     auto& socket = static_cast<UdpSocket&>(holder);
-    if (socket.family() != source.address.family || !wants(socket)) return;
+    if (!socket.speaks(source.address.family) || !wants(socket)) return;
     ++n;
     UdpSocket* const earlier = std::exchange(previous, &socket);
     if (earlier == nullptr) return;
-    if (pbuf* const copy = copy_of(*datagram); copy != nullptr) earlier->arrive(copy, source);
+    pbuf* const copy = copy_of(*datagram);
+    if (copy != nullptr) earlier->arrive(copy, source, info);
   });
   if (previous != nullptr) {
-    previous->arrive(datagram, source);
+    previous->arrive(datagram, source, info);
   } else {
     pbuf_free(datagram);
   }
@@ -99,11 +106,13 @@ void Stack::deliver_to_all(pbuf* datagram, netif& in) noexcept {
   IpAddress group = from_lwip(*ip_current_dest_addr());
   group.zone = 0;
   const ip_addr_t to = *ip_current_dest_addr();
+  const PacketInfo info = current_packet_info();
   pbuf_remove_header(datagram, UDP_HLEN);
   const bool is_group = ip_addr_ismulticast(&to);
+  if (is_group) datagram->flags |= kWasToGroup;
   IpAddress who = source.address;
   who.zone = 0;
-  const uint32_t n = give_to_each(datagram, source, port, [&](const UdpSocket& socket) {
+  const uint32_t n = give_to_each(datagram, source, port, info, [&](const UdpSocket& socket) {
     return is_group ? socket.groups().wants(in, group, who)
                     : hears_broadcast(socket, *ip_2_ip4(&to));
   });
@@ -111,7 +120,7 @@ void Stack::deliver_to_all(pbuf* datagram, netif& in) noexcept {
 }
 
 void Stack::loop_to_group(const pbuf& datagram, const Endpoint& source, const Endpoint& group,
-                          const netif& on) noexcept {
+                          const netif& on, const PacketInfo& info) noexcept {
   IpAddress who = source.address;
   who.zone = 0;
   const auto wants = [&](const UdpSocket& socket) {
@@ -120,11 +129,12 @@ void Stack::loop_to_group(const pbuf& datagram, const Endpoint& source, const En
   bool is_heard = false;
   siblings_.ports.for_each_of(index_, Transport::kUdp, group.port, [&](const Socket& holder) {
     const auto& socket = static_cast<const UdpSocket&>(holder);
-    is_heard |= socket.family() == source.address.family && wants(socket);
+    is_heard |= socket.speaks(source.address.family) && wants(socket);
   });
   pbuf* const copy = is_heard ? copy_of(datagram) : nullptr;
   if (copy == nullptr) return;
-  (void)give_to_each(copy, source, group.port, wants);
+  copy->flags |= kWasToGroup;
+  (void)give_to_each(copy, source, group.port, info, wants);
   settle_dirty();  // this is no turn, and who waits should not have to wait for the next
 }
 

@@ -127,9 +127,19 @@ netif* group_interface(uint32_t index) noexcept {
 
 uint32_t group_interface_with(const IpAddress& address) noexcept {
   if (is_loopback(address)) return netif_get_index(engine.loop);
-  const ip4_addr_t ip = to_ip4(address);
-  netif* const n = first_of_link(engine.routes->with_address(ip));
-  return n == nullptr ? 0 : netif_get_index(n);
+  if (address.family == 4) {
+    netif* const n = first_of_link(engine.routes->with_address(to_ip4(address)));
+    return n == nullptr ? 0 : netif_get_index(n);
+  }
+  const ip_addr_t ip = to_lwip(address);
+  for (netif* n = netif_list; n != nullptr; n = n->next) {
+    if (netif_get_ip6_addr_match(n, ip_2_ip6(&ip)) >= 0) return netif_get_index(first_of_link(n));
+  }
+  return 0;
+}
+
+uint32_t group_interface_of(const netif& n) noexcept {
+  return netif_get_index(first_of_link(const_cast<netif*>(&n)));
 }
 
 netif* default_group_interface(const IpAddress& group, const IpAddress& local) noexcept {

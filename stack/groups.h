@@ -65,6 +65,8 @@ class Groups {
 netif* group_interface(uint32_t index) noexcept;
 /// Index of the interface, or of its link's, that has this address of ours. @return 0: none has
 uint32_t group_interface_with(const IpAddress& address) noexcept;
+/// The same for an interface.
+uint32_t group_interface_of(const netif& n) noexcept;
 /// Where a group is reached from when nobody says. @return null: nowhere
 netif* default_group_interface(const IpAddress& group, const IpAddress& local) noexcept;
 

@@ -60,11 +60,13 @@ bool Stack::has_leases() noexcept {
 
 // Sockets hear of it before lwIP does, which would end their connections as if the peer had.
 void Stack::apply_lease(uint8_t link, const std::optional<Lease>& lease) {
+  bool has_changed = false;
   for_each_client(netifs_, [&](size_t, Netif& netif, Interface& interface) {
     if (interface.link->number != link) return;
     Interfaces& all = netif.interfaces();
     const bool keeps_address = lease.has_value() && interface.address4 == lease->address;
     if (keeps_address && interface.gateway4 == lease->gateway) return;
+    has_changed = true;
     const bool had_address = interface.address4.has_value();
     all.forget(interface);
     if (had_address && !keeps_address) {
@@ -77,6 +79,7 @@ void Stack::apply_lease(uint8_t link, const std::optional<Lease>& lease) {
     }
     if (lease.has_value()) all.apply(interface, lease->address, lease->gateway);
   });
+  if (has_changed) tell_changes(4);
 }
 
 bool Stack::await_leases(uint64_t waited_ns) {

@@ -29,6 +29,11 @@ inline ip_addr_t to_lwip(const IpAddress& address) {
   return ip;
 }
 
+/// What a pcb is bound to. @param of_both  the wildcard of IPv6 is that of IPv4, too
+inline ip_addr_t to_bind(const IpAddress& address, bool of_both) {
+  return of_both && address.family == 6 && is_any(address) ? *IP_ANY_TYPE : to_lwip(address);
+}
+
 inline IpAddress from_lwip(const ip_addr_t& ip) {
   IpAddress address{};
   if (IP_IS_V6_VAL(ip)) {

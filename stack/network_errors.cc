@@ -21,7 +21,7 @@ bool Stack::on_icmp_error(const IcmpError& error) noexcept {
   int best_fit = -1;
   siblings_.ports.for_each_of(index_, error.transport, error.local.port, [&](Socket& socket) {
     const IpAddress& at = socket.local().address;
-    if (socket.family() != error.local.address.family) return;
+    if (!socket.speaks(error.local.address.family)) return;
     if (!is_any(at) && at != error.local.address) return;
     const int fit = socket.fits(error);
     if (fit <= best_fit) return;
@@ -34,7 +34,13 @@ bool Stack::on_icmp_error(const IcmpError& error) noexcept {
 void Stack::poll_links() noexcept {
   const uint64_t now = now_ns();
   const uint32_t n_before = n_lost_ports_;
-  for (const auto& netif : netifs_) netif->poll_link(now);
+  bool has_changed = false;
+  for (const auto& netif : netifs_) {
+    const bool was_up = netif_is_link_up(&netif->lwip()) != 0;
+    netif->poll_link(now);
+    has_changed |= was_up != (netif_is_link_up(&netif->lwip()) != 0);
+  }
+  if (has_changed) tell_changes(0);
   n_lost_ports_ = static_cast<uint32_t>(std::count_if(
       netifs_.begin(), netifs_.end(), [](const auto& netif) { return netif->is_lost(); }));
   if (n_lost_ports_ <= n_before) return;

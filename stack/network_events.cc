@@ -44,7 +44,7 @@ void Socket::record_events() noexcept {
   if (is_closed_) return;
   NetworkEvents& events = *events_;
   const EventSelection& selection = events.selection;
-  const uint32_t fresh = events_now() & selection.mask & ~events.told;
+  const uint32_t fresh = (events_now() | events.changed) & selection.mask & ~events.told;
   if (fresh == 0) return;
   events.told |= fresh;
   for (uint32_t left = fresh; left != 0; left &= left - 1) {

@@ -12,9 +12,12 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "millrace/winsock_codes.h"
 #include "millrace/winsock_types.h"
+#include "stack/address.h"
 #include "stack/request.h"
 
 namespace millrace {
@@ -41,6 +44,14 @@ struct EventSignal {
   void show(const Application& application) const noexcept;
 };
 
+/// A change of addresses or routes that somebody asked to be told of (changes.cc).
+struct AwaitedChange {
+  uint32_t event = 0;           ///< FD_ADDRESS_LIST_CHANGE or FD_ROUTING_INTERFACE_CHANGE
+  IpAddress to;                 ///< where a route leads
+  std::optional<IpAddress> by;  ///< our address there when it was asked; nothing: no route
+  uint32_t request = 0;         ///< flags of the one that waits; 0: told as a network event
+};
+
 /// A socket has one once something was selected for it.
 struct NetworkEvents {
   EventSelection selection;
@@ -48,6 +59,9 @@ struct NetworkEvents {
   uint32_t told = 0;      ///< recorded or posted, and not re-enabled since
   std::array<INT, FD_MAX_EVENTS> errors{};  ///< by bit, of what is recorded
   RequestQueue changes;  ///< SIO_ADDRESS_LIST_CHANGE and its kin, overlapped
+  std::vector<AwaitedChange> awaited;
+  uint32_t n_asked = 0;  ///< numbers the requests
+  uint32_t changed = 0;  ///< of `awaited`, what has happened since it was asked for
 
   /// What was recorded and nobody has fetched counts as not told: selecting anew loses nothing.
   void select(const EventSelection& wanted) noexcept {

@@ -16,7 +16,8 @@ uint32_t PortTable::random_below(uint32_t n) noexcept { return randombytes_unifo
 PortTable::Claim PortTable::claim_of(Socket& socket, const IpAddress& address,
                                      bool is_outgoing) noexcept {
   return {&socket,     socket.stack().index(),       address,
-          is_outgoing, socket.options.reuse_address, socket.options.exclusive};
+          is_outgoing, socket.options.reuse_address, socket.options.exclusive,
+          socket.options.dual_mode && Socket::is_both(address)};
 }
 
 // Both are of Microsoft's page "Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE", its table of Windows
@@ -39,9 +40,10 @@ WsaError PortTable::conflict(Transport transport, uint16_t port, const Claim& cl
   const auto [begin, end] = holders(transport, port);
   for (auto it = begin; it != end; ++it) {
     const Claim& other = it->second;
-    if (other.address.family != claim.address.family) continue;
+    if (!other.has(claim.address.family) && !claim.has(other.address.family)) continue;
     if (claim.is_outgoing && other.is_outgoing) continue;
-    const bool same = other.address == claim.address;
+    const bool are_any = is_any(other.address) && is_any(claim.address);
+    const bool same = are_any || other.address == claim.address;
     const bool one_is_any = is_any(other.address) != is_any(claim.address);
     if (!same && !one_is_any) continue;
     if (claim.is_outgoing) return WsaError::kAddrInUse;
@@ -97,7 +99,7 @@ uint32_t PortTable::udp_stacks(const Endpoint& destination) const noexcept {
   uint32_t exact = 0, wild = 0;
   for (auto it = begin; it != end; ++it) {
     const Claim& claim = it->second;
-    if (claim.address.family != destination.address.family) continue;
+    if (!claim.has(destination.address.family)) continue;
     const uint32_t bit = uint32_t{1} << claim.stack;
     if (claim.address.bytes == destination.address.bytes) exact |= bit;  // whatever the zone
     if (is_any(claim.address)) wild |= bit;

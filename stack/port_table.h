@@ -54,6 +54,9 @@ class PortTable {
     bool is_outgoing;  ///< chosen for a connection, not bound by the application
     bool reuses;       ///< SO_REUSEADDR
     bool is_exclusive;
+    bool is_dual;  ///< the wildcard of both families
+
+    bool has(uint8_t family) const noexcept { return is_dual || address.family == family; }
   };
   static constexpr uint32_t kFirst = 49152;  // RFC 6335 6
   static constexpr uint32_t kCount = 65536 - kFirst;

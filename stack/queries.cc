@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Answers about addresses, routes and connections, and what waits for a change of them.
+// Answers about addresses, routes and connections.
 #include "stack/queries.h"
 
 #include <algorithm>
@@ -58,7 +58,7 @@ std::optional<IpAddress> Stack::source_toward(const IpAddress& destination) cons
 
 std::optional<uint32_t> TcpSocket::path_mtu() const noexcept {
   if (state_ != State::kConnected || pcb_ == nullptr) return std::nullopt;
-  return pcb_->mss + (family_ == 4 ? 40u : 60u);
+  return pcb_->mss + (peer_.address.family == 4 ? 40u : 60u);
 }
 
 std::optional<uint32_t> UdpSocket::path_mtu() const noexcept {
@@ -104,17 +104,6 @@ void TcpSocket::flush_sends() noexcept {
 void Socket::complete_ioctl(const Overlapped& tell, WsaError error) {
   mark_pending(*tell.overlapped);
   stack_.post({tell, {error, 0, 0}, this, tell.has_packet ? port_link.target : PacketTarget{}});
-}
-
-// An address or a route changes here when a lease does; nobody is told of it yet, so this ends by
-// closing, by cancelling, or with the thread.
-Outcome Socket::await_change(const Overlapped& tell) {
-  if (tell.overlapped != nullptr) {
-    if (events_ == nullptr) events_ = std::make_unique<NetworkEvents>();
-    return start(events_->changes, tell, {});
-  }
-  if (options.is_nonblocking) return {WsaError::kWouldBlock};  // winsock-rules 177
-  return {block_until(kNoDeadline, [] { return false; })};
 }
 
 }  // namespace millrace

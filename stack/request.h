@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -67,10 +68,16 @@ class BufferCursor {
   uint32_t offset_ = 0;
 };
 
-/// Where a receive stores the sender's address; null: not asked for.
+/// Where a receive stores the sender's address, or all that is known of a message. Null: nowhere.
 struct FromAddress {
   WS_sockaddr* address = nullptr;
-  INT* length = nullptr;
+  INT* length = nullptr;  ///< without an address: the namelen of a WSAMSG
+
+  static FromAddress of(WSAMSG& message) noexcept { return {nullptr, &message.namelen}; }
+  /// Only of a FromAddress that was made of one.
+  WSAMSG& message() const noexcept {
+    return *reinterpret_cast<WSAMSG*>(reinterpret_cast<char*>(length) - offsetof(WSAMSG, namelen));
+  }
 };
 
 struct Request {

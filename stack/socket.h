@@ -29,6 +29,7 @@ namespace millrace {
 
 struct GroupChange;
 struct IcmpError;
+struct SendControl;
 
 /// Those that each receive and send looks at come first.
 struct SocketOptions {
@@ -55,8 +56,8 @@ struct SocketOptions {
   bool loopback_fast_path = false;   ///< kept: the loopback inside the process has no slower one
   bool receive_broadcast = true;
   bool dont_fragment = false;
-  bool wants_pktinfo = false;  ///< WSARecvMsg's control data: IP_PKTINFO
-  bool wants_ttl = false;      ///< and IP_RECVTTL
+  bool dual_mode = false;      ///< IPV6_V6ONLY is off: IPv4 as well, in mapped addresses
+  uint8_t tells = 0;           ///< WSARecvMsg's control data: kTells... of control.h
   bool timestamps = false;     ///< to be offered when it connects
   uint8_t tos = 0;
   uint8_t mtu_discover = 0;  ///< IP_PMTUDISC_*
@@ -153,6 +154,9 @@ class Socket {
   virtual Outcome receive(const ReceiveCall& call);
   /// Blocks.
   virtual Outcome send(const SendCall& call) = 0;
+  /// WSASendMsg: one datagram that differs from what the options say.
+  /// @errors kAddrNotAvail: source or interface are not ours
+  virtual Outcome send_message(const SendCall&, const SendControl&) { return {WsaError::kOpNotSupp}; }
   virtual WsaError shutdown(int how) = 0;
 
   // ---- what the extension functions of Windows need (spi_shim/EXTENSIONS.md) ----
@@ -225,8 +229,9 @@ class Socket {
   virtual void flush_sends() noexcept {}
   /// Posts the completion of an ioctl that is done.
   virtual void complete_ioctl(const Overlapped& tell, WsaError error);
-  /// SIO_ADDRESS_LIST_CHANGE and its kin. Blocks.
-  virtual Outcome await_change(const Overlapped& tell);
+  /// SIO_ADDRESS_LIST_CHANGE and SIO_ROUTING_INTERFACE_CHANGE, by their events' names. Blocks.
+  /// @param to  where the route leads
+  virtual Outcome await_change(const Overlapped& tell, uint32_t event, const IpAddress& to);
   virtual uint64_t readable_bytes() const noexcept { return inbox_.bytes(); }
   /// SIOCATMARK: no urgent data waits, or none that other data precedes (winsock-rules 170).
   virtual bool is_at_mark() const noexcept { return true; }
@@ -242,6 +247,24 @@ class Socket {
   bool is_bound() const noexcept { return is_bound_; }
   bool is_closed() const noexcept { return is_closed_; }
   const Endpoint& local() const noexcept { return local_; }
+
+  // A dual-mode socket is of IPv6, but its addresses are those on the wire; callers see IPv4 mapped.
+
+  /// As callers see it.
+  Endpoint shown(Endpoint endpoint) const noexcept {
+    const bool is_mapped = family_ == 6 && endpoint.address.family == 4;
+    if (is_mapped) endpoint.address = mapped_of(endpoint.address);
+    return endpoint;
+  }
+  /// The wildcard of both families: where a dual-mode socket is bound when nobody said.
+  bool is_wildcard_of_both() const noexcept { return options.dual_mode && is_both(local_.address); }
+  /// Its address lets it talk to addresses of this family.
+  bool speaks(uint8_t family) const noexcept {
+    return local_.address.family == family || is_wildcard_of_both();
+  }
+  static bool is_both(const IpAddress& wildcard) noexcept {
+    return wildcard.family == 6 && is_any(wildcard);
+  }
   virtual std::optional<Endpoint> peer() const noexcept = 0;
   Stack& stack() const noexcept { return stack_; }
   /// Descriptors of this socket; WSPDuplicateSocket makes more than one.
@@ -269,6 +292,8 @@ class Socket {
   virtual int fits(const IcmpError& error) const noexcept = 0;
   /// @return false: the socket does not want to hear of it
   virtual bool on_icmp_error(const IcmpError& error) noexcept = 0;
+  /// Our addresses of this family have changed, 0: none, and routes may have.
+  void on_network_changed(uint8_t family) noexcept;
   /// A port is lost; if that cuts the socket off, it fails what waits (contract: E1).
   virtual void on_port_lost() noexcept = 0;
 

@@ -53,6 +53,7 @@ class Siblings;
 class Socket;
 class SynCookies;
 struct FourTuple;
+struct PacketInfo;
 
 /// Held by a Stack while it receives from, or sends to, a queue that others use, too.
 struct SharedQueue {
@@ -166,7 +167,7 @@ class Stack {
   void deliver_to_all(pbuf* datagram, netif& in) noexcept;
   /// What is about to be sent to a group, for those here that are in it.
   void loop_to_group(const pbuf& datagram, const Endpoint& source, const Endpoint& group,
-                     const netif& on) noexcept;
+                     const netif& on, const PacketInfo& info) noexcept;
   /// True while the port that the socket depends on is lost (removed, or without a link for good),
   /// or its address, which was a lease.
   bool is_cut_off(const Socket& socket) const noexcept {
@@ -283,8 +284,10 @@ class Stack {
   void ask_for_leases();
   void take_leases();
   template <typename Wants>
-  uint32_t give_to_each(pbuf* datagram, const Endpoint& source, uint16_t port, Wants wants);
+  uint32_t give_to_each(pbuf* datagram, const Endpoint& source, uint16_t port,
+                        const PacketInfo& info, Wants wants);
   bool depends_on_lost_port(const Socket& socket) const noexcept;
+  void tell_changes(uint8_t family) noexcept;
   void drain_lwip() noexcept;
 
   const Config config_;

@@ -39,7 +39,9 @@ TcpSocket::TcpSocket(Stack& stack, uint8_t family) : Socket(stack, Transport::kT
 
 WsaError TcpSocket::make_pcb() {
   if (pcb_ != nullptr) return WsaError::kOk;
-  tcp_pcb* const pcb = tcp_new_ip_type(family_ == 4 ? IPADDR_TYPE_V4 : IPADDR_TYPE_V6);
+  tcp_pcb* const pcb = tcp_new_ip_type(options.dual_mode ? IPADDR_TYPE_ANY
+                                       : family_ == 4    ? IPADDR_TYPE_V4
+                                                         : IPADDR_TYPE_V6);
   if (pcb == nullptr) return WsaError::kNoBufs;
   adopt(*pcb);
   return WsaError::kOk;
@@ -73,7 +75,7 @@ WsaError TcpSocket::bind(Endpoint endpoint) {
   if (is_bound_ || state_ != State::kOpen) return WsaError::kInval;
   WsaError error = make_pcb();
   if (error != WsaError::kOk || !claim(endpoint, error)) return error;
-  const ip_addr_t ip = to_lwip(endpoint.address);
+  const ip_addr_t ip = to_bind(endpoint.address, options.dual_mode);
   return wsa_error(stack_.demux().bind(*pcb_, ip, endpoint.port));
 }
 
@@ -88,7 +90,8 @@ WsaError TcpSocket::listen_as_twin(const Endpoint& endpoint, int backlog) {
   WsaError error = make_pcb();
   if (error != WsaError::kOk) return error;
   local_ = endpoint;
-  error = wsa_error(stack_.demux().bind(*pcb_, to_lwip(endpoint.address), endpoint.port));
+  error = wsa_error(stack_.demux().bind(
+      *pcb_, to_bind(endpoint.address, options.dual_mode), endpoint.port));
   return error == WsaError::kOk ? start_listening(backlog) : error;
 }
 
@@ -223,6 +226,7 @@ WsaError TcpSocket::choose_local(netif& route, const Endpoint& peer) {
     is_bound_ = false;
     local_ = {IpAddress::any(family_), 0};
   }
+  if (!speaks(peer.address.family)) return WsaError::kAddrNotAvail;
   if (is_any(local_.address)) {
     const ip_addr_t ip = to_lwip(peer.address);
     const ip_addr_t* const source = source_for(route, ip, stack_.is_own(peer.address));

@@ -25,13 +25,6 @@ constexpr uint32_t kPieceBytes = 1024;        // of a datagram that will be frag
 constexpr uint32_t kLeastParcelBytes = 128;   // what a tiny datagram counts against SO_RCVBUF
 constexpr uint32_t kFragmentedHeaders = 48;   // IPv6 and UDP: beyond the MTU less this, IP fragments
 
-Endpoint source_of(const Parcel& parcel) {
-  Endpoint source{IpAddress::any(parcel.family), parcel.source_port};
-  std::memcpy(source.address.bytes.data(), parcel.source, parcel.family == 4 ? 4 : 16);
-  source.address.zone = parcel.zone;
-  return source;
-}
-
 netif* group_route(const IpAddress& group, const IpAddress& local, const SocketOptions& options) {
   return options.multicast_interface == 0 ? default_group_interface(group, local)
                                           : group_interface(options.multicast_interface);
@@ -39,13 +32,21 @@ netif* group_route(const IpAddress& group, const IpAddress& local, const SocketO
 
 }  // namespace
 
+Endpoint UdpSocket::source_of(const Parcel& parcel) noexcept {
+  Endpoint source{IpAddress::any(parcel.family), parcel.source_port};
+  std::memcpy(source.address.bytes.data(), parcel.source, parcel.family == 4 ? 4 : 16);
+  source.address.zone = parcel.zone;
+  return source;
+}
+
 UdpSocket::UdpSocket(Stack& stack, uint8_t family) : Socket(stack, Transport::kUdp, family) {}
 
 WsaError UdpSocket::make_pcb() {
   if (pcb_ != nullptr) return WsaError::kOk;
-  pcb_ = udp_new_ip_type(family_ == 4 ? IPADDR_TYPE_V4 : IPADDR_TYPE_V6);
+  pcb_ = udp_new_ip_type(options.dual_mode ? IPADDR_TYPE_ANY
+                         : family_ == 4    ? IPADDR_TYPE_V4
+                                           : IPADDR_TYPE_V6);
   if (pcb_ == nullptr) return WsaError::kNoBufs;
-  udp_recv(pcb_, on_receive, this);
   ip_set_option(pcb_, SOF_REUSEADDR);  // Stack::claim decides who may share a port
   apply_options();
   return WsaError::kOk;
@@ -60,13 +61,15 @@ void UdpSocket::apply_options() noexcept {
   }
   pcb_->ttl = options.ttl;
   pcb_->tos = options.tos;
+  const bool needs_more = tells_something() || options.dual_mode;
+  udp_recv(pcb_, needs_more ? on_receive_noting : on_receive, this);
 }
 
 WsaError UdpSocket::bind(Endpoint endpoint) {
   if (is_bound_) return WsaError::kInval;
   WsaError error = make_pcb();
   if (error != WsaError::kOk || !claim(endpoint, error)) return error;
-  const ip_addr_t ip = to_lwip(endpoint.address);
+  const ip_addr_t ip = to_bind(endpoint.address, options.dual_mode);
   error = wsa_error(stack_.demux().bind(*pcb_, ip, endpoint.port));
   readiness_changed();
   return error;
@@ -87,9 +90,13 @@ WsaError UdpSocket::connect(const Endpoint& peer) {
   inbox_.clear();
   icmp_error_ = WsaError::kOk;
   peer_.reset();
+  if (is_bound_ && options.dual_mode) {  // the next peer may be of the other family
+    local_.address = IP_IS_ANY_TYPE_VAL(pcb_->local_ip) ? IpAddress::any(6) : from_lwip(pcb_->local_ip);
+  }
   if (is_any(peer.address)) return WsaError::kOk;
   if (peer.port == 0) return WsaError::kAddrNotAvail;
   if (const WsaError error = bind_implicitly(); error != WsaError::kOk) return error;
+  if (!speaks(peer.address.family)) return WsaError::kAddrNotAvail;
   const ip_addr_t ip = to_lwip(peer.address);
   if (is_any(local_.address)) {
     netif* const route = is_multicast(peer.address)
@@ -108,18 +115,7 @@ void UdpSocket::on_receive(void* arg, udp_pcb*, pbuf* p, const ip_addr_t* addres
 }
 
 void UdpSocket::arrive(pbuf* p, const Endpoint& source) noexcept {
-  if (peer_.has_value() && *peer_ != source) {
-    ++stack_.counters.rx_wrong_peer;
-    pbuf_free(p);
-    return;
-  }
-  Parcel& parcel = parcel_of(p);
-  parcel.family = source.address.family;
-  parcel.source_port = source.port;
-  parcel.zone = source.address.zone;
-  std::memcpy(parcel.source, source.address.bytes.data(), 16);
-  deliver(p);
-  stack_.mark_dirty(*this);
+  if (!drop_strangers(p, source)) keep(p, source);
 }
 
 void UdpSocket::deliver(pbuf* p) noexcept {
@@ -144,6 +140,7 @@ void UdpSocket::serve(Request& request) noexcept {
   const Outcome outcome = request.loans.is_set() ? lend_message(request.loans, *request.from)
                                                  : fill(request.cursor, 0, *request.from);
   request.bytes = outcome.bytes;
+  if (outcome.flags != 0) request.outcome.flags = outcome.flags;  // of a WSARecvMsg
   stack_.counters.recv_direct += inbox_.empty();
   finish(receives_, request, outcome.error);
 }
@@ -152,6 +149,8 @@ void UdpSocket::serve(Request& request) noexcept {
 Outcome UdpSocket::fill(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept {
   if (from.address != nullptr) {
     store_endpoint(source_of(parcel_of(inbox_.front())), from.address, from.length);
+  } else if (from.length != nullptr) {
+    return fill_message(to, flags, from.message());
   }
   const Outcome outcome = take_from(inbox_, to, kUdpServiceFlags, flags);
   stack_.counters.bytes_copied += outcome.bytes;
@@ -295,11 +294,13 @@ WsaError UdpSocket::transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexce
   const ip_addr_t* const source = source_through(*route, bound, ip);
   if (source == nullptr) return WsaError::kNetUnreach;
   if (is_group) {
-    stack_.loop_to_group(*p, {from_lwip(*source), local_.port}, to, *route);
+    const PacketInfo info =
+        packet_info_of(to.address, *route, options.multicast_ttl, options.tos);
+    stack_.loop_to_group(*p, {from_lwip(*source), local_.port}, to, *route, info);
     if (route == engine.loop) return WsaError::kOk;
   }
   if (options.forbids_fragments()) {
-    const uint32_t headers = family_ == 4 ? IP_HLEN + UDP_HLEN : IP6_HLEN + UDP_HLEN;
+    const uint32_t headers = to.address.family == 4 ? IP_HLEN + UDP_HLEN : IP6_HLEN + UDP_HLEN;
     if (bytes + headers > route->mtu) return WsaError::kMsgSize;
     p->flags |= Netif::kForbidsFragments;
   }
@@ -314,7 +315,9 @@ WsaError UdpSocket::transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexce
 }
 
 WsaError UdpSocket::change_groups(const GroupChange& change) {
-  if (change.group.family != family_ || !is_multicast(change.group)) return WsaError::kInval;
+  const bool is_own_family =
+      change.group.family == family_ || (options.dual_mode && change.group.family == 4);
+  if (!is_own_family || !is_multicast(change.group)) return WsaError::kInval;
   netif* const on = change.interface == 0
                         ? default_group_interface(change.group, local_.address)
                         : group_interface(change.interface);

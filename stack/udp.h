@@ -5,9 +5,13 @@
 // with "port unreachable", where Winsock lets their datagrams vanish (contract: B2).
 #pragma once
 
+#include <cstring>
+
 #include "lwip/udp.h"
 #include "stack/delivery.h"
 #include "stack/groups.h"
+#include "stack/lwip/port.h"
+#include "stack/packet_info.h"
 #include "stack/socket.h"
 
 namespace millrace {
@@ -21,6 +25,7 @@ class UdpSocket final : public Socket {
   Socket* take_pending(WsaError& error, bool may_wait) override;
   WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
+  Outcome send_message(const SendCall& call, const SendControl& control) override;
   std::optional<uint32_t> path_mtu() const noexcept override;
   uint32_t max_message_bytes() const noexcept override;
   WsaError shutdown(int how) override;
@@ -37,6 +42,8 @@ class UdpSocket final : public Socket {
   const Groups& groups() const noexcept { return groups_; }
   /// A datagram that is for this socket unless another peer sent it. @owner takes p
   void arrive(pbuf* p, const Endpoint& source) noexcept;
+  /// The same with what its headers said, for a socket that may want to know.
+  void arrive(pbuf* p, const Endpoint& source, const PacketInfo& info) noexcept;
 
  protected:
   WsaError receive_refusal(const ReceiveCall& call) const noexcept override;
@@ -55,9 +62,35 @@ class UdpSocket final : public Socket {
   ~UdpSocket() override = default;
 
   static void on_receive(void* arg, udp_pcb* pcb, pbuf* p, const ip_addr_t* address, u16_t port);
+  static void on_receive_noting(void* arg, udp_pcb* pcb, pbuf* p, const ip_addr_t* address,
+                                u16_t port);
 
+  // Messages with control data (udp_message.cc).
+  class Differing;
+  bool tells_something() const noexcept { return options.tells != 0; }
+  Outcome fill_message(BufferCursor& to, uint32_t flags, WSAMSG& message) noexcept;
+  WsaError control_refusal(const SendControl& control, const IpAddress& to) const noexcept;
+
+  static Endpoint source_of(const Parcel& parcel) noexcept;
   WsaError make_pcb();
   WsaError bind_implicitly();
+  /// @owner takes p if true
+  bool drop_strangers(pbuf* p, const Endpoint& source) noexcept {
+    if (!peer_.has_value() || *peer_ == source) return false;
+    ++stack_.counters.rx_wrong_peer;
+    pbuf_free(p);
+    return true;
+  }
+  /// @param source  as the caller will see it. @owner takes p
+  void keep(pbuf* p, const Endpoint& source) noexcept {
+    Parcel& parcel = parcel_of(p);
+    parcel.family = source.address.family;
+    parcel.source_port = source.port;
+    parcel.zone = source.address.zone;
+    std::memcpy(parcel.source, source.address.bytes.data(), 16);
+    deliver(p);
+    stack_.mark_dirty(*this);
+  }
   void deliver(pbuf* p) noexcept;
   void serve(Request& request) noexcept;
   WsaError take_error() noexcept;

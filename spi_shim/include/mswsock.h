@@ -10,6 +10,7 @@
 #ifndef MILLRACE_MSWSOCK_H_
 #define MILLRACE_MSWSOCK_H_
 
+#include "millrace/winsock_cmsg.h"
 #include "millrace/winsock_options.h"
 #include "millrace/winsock_types.h"
 #include "windows.h"

@@ -51,6 +51,7 @@
 #endif
 
 #include "millrace/winsock_calls.h"
+#include "millrace/winsock_cmsg.h"
 #include "millrace/winsock_codes.h"
 #include "millrace/winsock_types.h"
 #include "windows.h"

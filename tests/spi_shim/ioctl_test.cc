@@ -158,11 +158,13 @@ TEST_F(Winsock_R176, ReceivingEverythingIsRefused) {
 TEST_F(Winsock_R177, AChangeOfAddressesIsAwaited) {
   for (const DWORD code : {SIO_ADDRESS_LIST_CHANGE, SIO_ROUTING_INTERFACE_CHANGE}) {
     const SOCKET s = ws().datagram(WS_AF_INET);
+    Address to = Address::of("192.0.2.1", 0);
+    const auto length = static_cast<DWORD>(to.length);
     Overlap overlap;
-    EXPECT_EQ(ioctl(s, code, nullptr, 0, nullptr, 0, overlap.get()), SOCKET_ERROR);
+    EXPECT_EQ(ioctl(s, code, to.get(), length, nullptr, 0, overlap.get()), SOCKET_ERROR);
     EXPECT_EQ(ws().error, WSA_IO_PENDING);
     ASSERT_EQ(ws().set_nonblocking(s), 0);
-    EXPECT_EQ(ioctl(s, code, nullptr, 0, nullptr, 0), SOCKET_ERROR);
+    EXPECT_EQ(ioctl(s, code, to.get(), length, nullptr, 0), SOCKET_ERROR);
     EXPECT_EQ(ws().error, WSAEWOULDBLOCK);
     EXPECT_EQ(ws().result(s, overlap, false), SOCKET_ERROR);
     EXPECT_EQ(ws().error, WSA_IO_INCOMPLETE);
@@ -172,6 +174,18 @@ TEST_F(Winsock_R177, AChangeOfAddressesIsAwaited) {
     EXPECT_EQ(ws().result(other, overlap, false), SOCKET_ERROR);
     EXPECT_EQ(ws().error, WSA_OPERATION_ABORTED);
   }
+}
+
+TEST_F(Winsock_R177, ARouteIsAskedAboutByItsDestination) {
+  const SOCKET s = ws().datagram(WS_AF_INET);
+  ASSERT_EQ(ws().set_nonblocking(s), 0);
+  EXPECT_EQ(ioctl(s, SIO_ROUTING_INTERFACE_CHANGE, nullptr, 0, nullptr, 0), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAEFAULT);
+  Address other = Address::loopback(WS_AF_INET6);
+  EXPECT_EQ(ioctl(s, SIO_ROUTING_INTERFACE_CHANGE, other.get(), static_cast<DWORD>(other.length),
+                  nullptr, 0),
+            SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAEAFNOSUPPORT);
 }
 
 TEST_F(Spi_Queries, InterfacesAndAddresses) {

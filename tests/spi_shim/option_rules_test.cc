@@ -194,13 +194,12 @@ TEST_F(Spi_Settings, NumbersAreKept) {
 }
 
 TEST_F(Spi_Settings, WhatHasOneValueRefusesOthers) {
-  const SOCKET s = ws().stream(WS_AF_INET), s6 = ws().stream(WS_AF_INET6),
-               d = ws().datagram(WS_AF_INET);
+  const SOCKET s = ws().stream(WS_AF_INET), d = ws().datagram(WS_AF_INET);
   struct {
     SOCKET s;
     int level, name;
     DWORD value;
-  } const fixed[] = {{s6, WS_IPPROTO_IPV6, WS_IPV6_V6ONLY, 1}, {s, WS_IPPROTO_TCP, TCP_BSDURGENT, 1},
+  } const fixed[] = {{s, WS_IPPROTO_TCP, TCP_BSDURGENT, 1},
                      {s, WS_IPPROTO_TCP, TCP_EXPEDITED_1122, 0},
                      {s, WS_IPPROTO_TCP, WS_TCP_FASTOPEN, 0}, {d, WS_IPPROTO_UDP, UDP_NOCHECKSUM, 0},
                      {s, WS_SOL_SOCKET, SO_PAUSE_ACCEPT, 0}, {s, WS_SOL_SOCKET, SO_GROUP_PRIORITY, 0}};

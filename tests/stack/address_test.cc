@@ -62,6 +62,8 @@ TEST(Address, KindsAreToldApart) {
   EXPECT_TRUE(is_v4_mapped(ip("::ffff:10.0.0.1")));
   EXPECT_FALSE(is_v4_mapped(ip("::fffe:10.0.0.1")) || is_v4_mapped(ip("1::ffff:10.0.0.1")));
   EXPECT_FALSE(is_v4_mapped(ip("10.0.0.1")));
+  EXPECT_EQ(mapped_of(ip("10.0.0.1")), ip("::ffff:10.0.0.1"));
+  EXPECT_EQ(unmapped_of(ip("::ffff:10.0.0.1")), ip("10.0.0.1"));
 }
 
 TEST(Address, EqualMeansFamilyBytesAndZone) {

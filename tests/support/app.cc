@@ -273,6 +273,13 @@ Posted& App::post_send(const Bytes& bytes, uint32_t flags) {
   return posted;
 }
 
+Posted& App::post_change(uint32_t event, const IpAddress& to) {
+  Posted& posted = *posted_.emplace_back(std::make_unique<Posted>(std::vector<size_t>{}));
+  const Stack::Guard guard(socket_->stack());
+  finish(posted, socket_->await_change(tell_of(posted), event, to));
+  return posted;
+}
+
 Overlapped App::tell_of(Posted& posted) const {
   return {.overlapped = &posted.overlapped, .event = &posted, .owner = owner};
 }

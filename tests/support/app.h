@@ -112,6 +112,8 @@ class App {
   Posted& post_receive(const std::vector<size_t>& rooms, uint32_t flags = 0);
   Posted& post_receive(size_t room) { return post_receive(std::vector<size_t>{room}); }
   Posted& post_send(const Bytes& bytes, uint32_t flags = 0);
+  /// SIO_ADDRESS_LIST_CHANGE and its kin, by the event's name.
+  Posted& post_change(uint32_t event, const IpAddress& to = {});
 
   /// The thread that overlapped calls are posted in the name of.
   uint32_t owner = 0;

@@ -87,7 +87,7 @@ Bytes upper_of(const Frame& frame, Ip& ip) {
 }
 
 Bytes ip4_header(const Ip& ip, size_t upper_bytes) {
-  Bytes header = {0x45, 0};
+  Bytes header = {0x45, ip.tos};
   put16(header, static_cast<uint32_t>(kIp4Bytes + upper_bytes));
   const FragmentOf fragment = ip.fragment.value_or(FragmentOf{});
   put16(header, fragment.id & 0xffff);
@@ -102,7 +102,7 @@ Bytes ip4_header(const Ip& ip, size_t upper_bytes) {
 }
 
 Bytes ip6_header(const Ip& ip, size_t upper_bytes) {
-  Bytes header = {0x60, 0, 0, 0};
+  Bytes header = {static_cast<uint8_t>(0x60 | ip.tos >> 4), static_cast<uint8_t>(ip.tos << 4), 0, 0};
   put16(header, static_cast<uint32_t>(upper_bytes + (ip.fragment ? 8 : 0)));
   put(header, ip.fragment ? kFragmentHeader : ip.protocol);
   put(header, ip.ttl);

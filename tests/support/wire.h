@@ -62,7 +62,7 @@ struct Ip {
   uint8_t ttl = 64;
   std::optional<FragmentOf> fragment;
   bool dont_fragment = false;  ///< received: IPv4's flag
-  uint8_t tos = 0;  ///< received: IPv4's type of service, IPv6's traffic class
+  uint8_t tos = 0;  ///< IPv4's type of service, IPv6's traffic class
 };
 
 /// A TCP segment. Sent: what is unset gets its usual value. Expected: what is unset matches
