@@ -57,6 +57,7 @@ struct Overlapped {
   WSATHREADID thread{};  ///< of the routine; a copy of the caller's (contract: B19)
   uint32_t owner = 0;    ///< the thread that started it (contract: B21)
   bool has_packet = true;  ///< false: none, though the socket has a completion port
+  bool is_limited = true;  ///< false: whoever starts it limits how many are pending (registered I/O)
   Finisher* finisher = nullptr;
 };
 

@@ -32,6 +32,7 @@ struct IcmpError;
 struct SocketOptions {
   bool is_nonblocking = false;
   bool is_overlapped = false;
+  bool is_registered = false;  ///< WSA_FLAG_REGISTERED_IO
   bool reuse_address = false;
   bool exclusive = false;
   bool broadcast = false;
