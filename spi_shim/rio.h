@@ -7,11 +7,13 @@
 //       └────────── RequestSlab ◄── CompletionQueue::pop ◄── CompletionQueue::push
 //
 // Invariant: a block is at home in its slab, or its request is outstanding: deferred, pending in a
-// Socket, or finished and in the completion queue. As many blocks exist as requests are allowed, and a
-// completion queue is a list of blocks; so no request allocates, and no completion lacks room.
+// Socket, or finished and in the completion queue. As many blocks exist as requests are allowed,
+// and a completion queue is a list of blocks; so no request allocates, and no completion lacks
+// room.
 //
-// Request queues and completion queues are each used by one thread at a time, as on Windows. What comes
-// from Stacks may come from any thread: it meets the program's own under the completion queue's lock.
+// Request queues and completion queues are each used by one thread at a time, as on Windows. What
+// comes from Stacks may come from any thread: it meets the program's own under the completion
+// queue's lock.
 #pragma once
 
 #include <atomic>
@@ -38,13 +40,13 @@ struct RioRequest : Finisher {
   RioRequest* next = nullptr;  ///< in whichever list it is
   WSAOVERLAPPED overlapped{};  ///< by which the Socket knows it
   RIORESULT result{};
-  WSABUF data{};                   ///< without memory: the payload is not wanted
-  WS_sockaddr* remote = nullptr;   ///< a SOCKADDR_INET to be filled, or to send to
+  WSABUF data{};                  ///< without memory: the payload is not wanted
+  WS_sockaddr* remote = nullptr;  ///< a SOCKADDR_INET to be filled, or to send to
   INT remote_bytes = 0;
   WS_sockaddr* local = nullptr;
   char* control = nullptr;
-  char* flags_out = nullptr;       ///< a ULONG
-  DWORD flags = 0;                 ///< RIO_MSG_
+  char* flags_out = nullptr;  ///< a ULONG
+  DWORD flags = 0;            ///< RIO_MSG_
 };
 
 /// How a completion queue tells that it is not empty.
@@ -54,7 +56,7 @@ using Notification = RIO_NOTIFICATION_COMPLETION;
 void tell(const Notification& how) noexcept;
 
 /// Finished requests, first in, first out, and the room that their queues have reserved.
-class CompletionQueue {
+class CompletionQueue : public std::enable_shared_from_this<CompletionQueue> {
  public:
   /// @param notification  null: the program polls
   CompletionQueue(uint32_t size, const Notification* notification) noexcept;
@@ -64,8 +66,9 @@ class CompletionQueue {
   void release(uint32_t n) noexcept;
   /// @errors kTooManyRefs: more is reserved
   WsaError resize(uint32_t size) noexcept;
-  /// A request has finished. By any thread, without any Stack's lock. Tells, if that is due.
-  void push(RioRequest& request) noexcept;
+  /// A request has finished, by any thread. Tells, if that is due.
+  /// @param stack  whose lock is held, and which tells after it; null: none is
+  void push(RioRequest& request, Stack* stack) noexcept;
   /// Takes results, as many as there are and fit; their blocks go home.
   uint32_t pop(std::span<RIORESULT> to) noexcept;
   /// Tells once, as soon as it has a completion that is worth telling (winsock-rules 209).
@@ -82,6 +85,12 @@ class CompletionQueue {
 
  private:
   friend class RequestSlab;
+  /// Tells when the Stack's lock is left.
+  struct Teller : Finisher {
+    explicit Teller(CompletionQueue& q) noexcept : Finisher{on_tell}, queue(q) {}
+    CompletionQueue& queue;
+  };
+  static bool on_tell(Finisher& self, Completion& completion) noexcept;
   RequestSlab* send_home(RioRequest& request) noexcept;
 
   PoliteLock lock_;  // of what follows, and of each slab's returned blocks
@@ -95,17 +104,22 @@ class CompletionQueue {
   std::atomic<bool> is_closed_{false};
   const bool has_notification_;
   const Notification notification_;
-  std::atomic<uint32_t> stacks_{0};  ///< a bit for each
+  Teller teller_{*this};
+  uint32_t n_telling_ = 0;
+  std::shared_ptr<CompletionQueue> kept_;  ///< itself, while it is telling
+  std::atomic<uint32_t> stacks_{0};        ///< a bit for each
 };
 
 /// The requests of one direction that a socket may have outstanding. It lives until the last of its
 /// blocks is at home and its socket is closed.
 class RequestSlab {
  public:
-  RequestSlab(std::shared_ptr<CompletionQueue> completions, bool sends, void* socket_context) noexcept
+  RequestSlab(std::shared_ptr<CompletionQueue> completions, bool sends,
+              void* socket_context) noexcept
       : completions_(std::move(completions)), sends_(sends), socket_context_(socket_context) {}
 
-  /// @errors kNoBufs: no memory, or no room in the completion queue; kTooManyRefs: more are outstanding
+  /// @errors kNoBufs: no memory, or no room in the completion queue; kTooManyRefs: more are
+  /// outstanding
   WsaError resize(uint32_t limit) noexcept;
   /// @return null: as many as allowed are outstanding
   RioRequest* take() noexcept;
@@ -113,7 +127,8 @@ class RequestSlab {
   void put_back(RioRequest& request) noexcept;
   /// It waits for a commit. Commits may come from other threads.
   void defer(RioRequest& request) noexcept;
-  /// All that was deferred, in order. With the Stack's lock, so that commits do not overtake each other.
+  /// All that was deferred, in order. With the Stack's lock, so that commits do not overtake each
+  /// other.
   RioRequest* take_deferred() noexcept;
   /// The socket is closed: deferred requests end, and the slab goes with its last block.
   static void abandon(std::unique_ptr<RequestSlab> slab) noexcept;
@@ -160,9 +175,11 @@ struct RioSocket {
 
 /// A part of a registered buffer. @param least  bytes that it has to have at least
 ///
-/// @errors kFault: the slice, the buffer or its memory is not there; kInval: it reaches beyond the buffer,
+/// @errors kFault: the slice, the buffer or its memory is not there; kInval: it reaches beyond the
+/// buffer,
 ///         or is too short
-WsaError find_memory(const RIO_BUF* slice, bool is_written, uint32_t least, WSABUF& memory) noexcept;
+WsaError find_memory(const RIO_BUF* slice, bool is_written, uint32_t least,
+                     WSABUF& memory) noexcept;
 
 /// By the handles of programs. @return null: no such thing
 CompletionQueue* find_completion_queue(RIO_CQ handle) noexcept;

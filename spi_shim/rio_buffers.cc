@@ -28,8 +28,9 @@ RIO_BUFFERID refuse(WsaError error) noexcept {
 
 }  // namespace
 
-// Whether each page is there is looked at here, and again per request, which is told that memory has gone.
-// Only read: other threads may be writing there, and a buffer that is only sent may be constant.
+// Whether each page is there is looked at here, and again per request, which is told that memory
+// has gone. Only read: other threads may be writing there, and a buffer that is only sent may be
+// constant.
 RIO_BUFFERID PASCAL rio_register_buffer(PCHAR DataBuffer, DWORD DataLength) noexcept {
   if (!is_running()) return refuse(WsaError::kNotInitialised);
   if (DataLength == 0) return refuse(WsaError::kInval);
@@ -42,7 +43,8 @@ VOID PASCAL rio_deregister_buffer(RIO_BUFFERID BufferId) noexcept {
   (void)buffers().remove(reinterpret_cast<uint64_t>(BufferId));
 }
 
-WsaError find_memory(const RIO_BUF* slice, bool is_written, uint32_t least, WSABUF& memory) noexcept {
+WsaError find_memory(const RIO_BUF* slice, bool is_written, uint32_t least,
+                     WSABUF& memory) noexcept {
   if (!can_read(slice)) return WsaError::kFault;
   const Buffer* const buffer = buffers().find(reinterpret_cast<uint64_t>(slice->BufferId));
   if (buffer == nullptr) return WsaError::kFault;

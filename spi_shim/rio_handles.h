@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// From the opaque handles of registered I/O to what they name: a slot and a generation, so that a stale
-// handle, or one of another kind, is refused and never followed.
+// From the opaque handles of registered I/O to what they name: a slot and a generation, so that a
+// stale handle, or one of another kind, is refused and never followed.
 //
-// Looking up takes no lock: a slot stays where it is. A thread that ends a thing while another one uses
-// it breaks registered I/O's own rule.
+// Looking up takes no lock: a slot stays where it is. A thread that ends a thing while another one
+// uses it breaks registered I/O's own rule.
 #pragma once
 
 #include <array>
@@ -54,7 +54,8 @@ class RioHandles {
   T remove(uint64_t handle) noexcept {
     const std::lock_guard guard(mutex_);
     T* const thing = find(handle);
-    return thing == nullptr ? T{} : vacate(static_cast<uint32_t>(handle >> kSlotShift & (kSlots - 1)));
+    return thing == nullptr ? T{}
+                            : vacate(static_cast<uint32_t>(handle >> kSlotShift & (kSlots - 1)));
   }
 
   std::vector<T> remove_all() {

@@ -14,7 +14,8 @@ WsaError CompletionQueue::notify() noexcept {
     if (!has_notification_ || is_closed()) return WsaError::kInval;
     if (is_armed_) return WsaError::kAlready;
   }
-  // Before it is armed, so that no signal is undone; without the lock, since the event is the application's.
+  // Before it is armed, so that no signal is undone; without the lock, since the event is the
+  // application's.
   if (notification_.Type == RIO_EVENT_COMPLETION && notification_.Event.NotifyReset != FALSE) {
     INT ignored = 0;
     (void)upcalls().lpWPUResetEvent(notification_.Event.EventHandle, &ignored);
@@ -28,7 +29,23 @@ WsaError CompletionQueue::notify() noexcept {
   return WsaError::kOk;
 }
 
+bool CompletionQueue::on_tell(Finisher& self, Completion&) noexcept {
+  CompletionQueue& queue = static_cast<Teller&>(self).queue;
+  std::shared_ptr<CompletionQueue> last;  // goes when the lock is left
+  const Notification how = queue.notification_;
+  {
+    const std::lock_guard guard(queue.lock_);
+    if (--queue.n_telling_ == 0) last.swap(queue.kept_);
+    if (queue.is_closed()) return true;
+  }
+  tell(how);
+  return true;
+}
+
+// What ends with the provider tells nobody, as events and ports are not told either (winsock-rules
+// 6).
 void tell(const Notification& how) noexcept {
+  if (!is_running()) return;
   if (how.Type == RIO_EVENT_COMPLETION) {
     INT ignored = 0;
     (void)upcalls().lpWPUSetEvent(how.Event.EventHandle, &ignored);

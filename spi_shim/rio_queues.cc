@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Completion queues: their requests, their room, and the functions over them. RIONotify is rio_notify.cc.
+// Completion queues: their requests, their room, and the functions over them. RIONotify is
+// rio_notify.cc.
 #include <bit>
 #include <mutex>
 #include <utility>
@@ -36,7 +37,7 @@ WsaError CompletionQueue::resize(uint32_t size) noexcept {
   return WsaError::kOk;
 }
 
-void CompletionQueue::push(RioRequest& request) noexcept {
+void CompletionQueue::push(RioRequest& request, Stack* stack) noexcept {
   std::unique_ptr<RequestSlab> last;  // goes when the lock is left
   Notification how;
   {
@@ -52,9 +53,17 @@ void CompletionQueue::push(RioRequest& request) noexcept {
     if ((request.flags & RIO_MSG_DONT_NOTIFY) != 0) return;
     ++n_worth_telling_;
     if (!std::exchange(is_armed_, false)) return;
-    how = notification_;  // the queue may be gone as soon as the program has the request
+    // The program may take the request, and close the queue, before it is told.
+    how = notification_;
+    if (stack != nullptr && n_telling_++ == 0) kept_ = shared_from_this();
   }
-  tell(how);
+  if (stack == nullptr) {
+    tell(how);
+    return;
+  }
+  Completion news;
+  news.tell.finisher = &teller_;
+  stack->post(news);
 }
 
 uint32_t CompletionQueue::pop(std::span<RIORESULT> to) noexcept {
@@ -92,7 +101,8 @@ void CompletionQueue::close() noexcept {
   }
 }
 
-/// With the lock. @return its slab, if that was the last block that it waited for; the caller's to delete
+/// With the lock. @return its slab, if that was the last block that it waited for; the caller's to
+/// delete
 RequestSlab* CompletionQueue::send_home(RioRequest& request) noexcept {
   RequestSlab& slab = request.slab;
   if (slab.is_abandoned_) {
@@ -135,8 +145,8 @@ RIO_CQ refuse(WsaError error) noexcept {
 WsaError check(const Notification* notification) noexcept {
   if (notification == nullptr) return WsaError::kOk;
   if (!can_read(notification)) return WsaError::kFault;
-  const bool is_event = notification->Type == RIO_EVENT_COMPLETION &&
-                        notification->Event.EventHandle != nullptr;
+  const bool is_event =
+      notification->Type == RIO_EVENT_COMPLETION && notification->Event.EventHandle != nullptr;
   const bool is_port = notification->Type == RIO_IOCP_COMPLETION &&
                        notification->Iocp.IocpHandle != nullptr &&
                        notification->Iocp.Overlapped != nullptr;

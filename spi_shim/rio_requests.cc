@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// RIOReceive, RIOSend and their Ex: from the arguments to a receive or a send of the Socket, and from its
-// end to the completion queue.
+// RIOReceive, RIOSend and their Ex: from the arguments to a receive or a send of the Socket, and
+// from its end to the completion queue.
 //
 // FALSE means bad arguments or no room. What the socket itself says, even at once, is told as the
 // request's result: programs look for it there, and a deferred request has no other place.
@@ -32,8 +32,8 @@ struct Arguments {
   }
 };
 
-/// The end of an operation, by any thread.
-bool on_rio_end(Finisher& self, Completion& completion) noexcept {
+/// The end of an operation, by any thread, under the Stack's lock.
+void on_rio_end(Finisher& self, const Completion& completion) noexcept {
   auto& request = static_cast<RioRequest&>(self);
   const Outcome& outcome = completion.outcome;
   const bool is_cut = outcome.error == WsaError::kMsgSize;
@@ -45,8 +45,7 @@ bool on_rio_end(Finisher& self, Completion& completion) noexcept {
     const ULONG flags = outcome.flags | (is_cut ? WS_MSG_TRUNC : 0u);
     std::memcpy(request.flags_out, &flags, sizeof flags);
   }
-  request.slab.completions().push(request);
-  return true;
+  request.slab.completions().push(request, &completion.socket->stack());
 }
 
 /// Control data that is there but for its contents: an empty list of WSACMSGHDRs.
@@ -60,8 +59,8 @@ void store(const Endpoint& endpoint, WS_sockaddr* to) noexcept {
   if (to != nullptr) (void)store_endpoint(endpoint, to, &bytes);
 }
 
-// The socket's own address; with one bound to any address the datagram's destination is not known here.
-// Control data of datagrams, their destination among it, is to be asked for in this call.
+// The socket's own address; with one bound to any address the datagram's destination is not known
+// here. Control data of datagrams, their destination among it, is to be asked for in this call.
 Outcome receive(Socket& socket, RioRequest& request, const Overlapped& tell) {
   store(socket.local(), request.local);
   if (request.control != nullptr) store_no_control(request.control);
@@ -92,10 +91,10 @@ void start(Socket& socket, RioRequest& request) {
   tell.has_packet = false;
   tell.is_limited = false;  // the slab limits
   tell.finisher = &request;
-  const Outcome outcome = request.slab.sends() ? send(socket, request, tell)
-                                               : receive(socket, request, tell);
+  const Outcome outcome =
+      request.slab.sends() ? send(socket, request, tell) : receive(socket, request, tell);
   if (outcome.error == WsaError::kOk || outcome.error == WsaError::kIoPending) return;
-  socket.stack().post({tell, outcome, nullptr, {}});
+  socket.stack().post({tell, outcome, &socket, {}});
 }
 
 /// All requests from here on, in order.
@@ -117,7 +116,7 @@ void commit(const RioSocket& queue, RequestSlab& slab, RioRequest* request) noex
   // Another descriptor's close has taken the socket away.
   if (request == nullptr) return;
   request->result.Status = WSA_OPERATION_ABORTED;
-  slab.completions().push(*request);
+  slab.completions().push(*request, nullptr);
 }
 
 WsaError find_address(const RIO_BUF* slice, bool is_written, WS_sockaddr*& address) noexcept {
@@ -152,7 +151,8 @@ WsaError find_extras(const Arguments& arguments, RioRequest& request) noexcept {
   return given.TotalLength > RIO_CMSG_BASE_SIZE ? WsaError::kOpNotSupp : WsaError::kOk;
 }
 
-/// @errors kInval: flags or counts; else those of find_memory, and kOpNotSupp: control data to be sent
+/// @errors kInval: flags or counts; else those of find_memory, and kOpNotSupp: control data to be
+/// sent
 WsaError fill(RioRequest& request, const Arguments& arguments, Transport transport) noexcept {
   const bool sends = request.slab.sends(), is_tcp = transport == Transport::kTcp;
   const DWORD known =
@@ -206,13 +206,13 @@ BOOL answer(WsaError error) noexcept {
 
 }  // namespace
 
-RioRequest::RioRequest(RequestSlab& home) noexcept : Finisher{on_rio_end}, slab(home) {}
+RioRequest::RioRequest(RequestSlab& home) noexcept : Finisher{nullptr, on_rio_end}, slab(home) {}
 
 BOOL PASCAL rio_receive(RIO_RQ SocketQueue, PRIO_BUF pData, ULONG DataBufferCount, DWORD Flags,
                         PVOID RequestContext) noexcept {
-  return answer(submit(SocketQueue, false,
-                       {pData, DataBufferCount, nullptr, nullptr, nullptr, nullptr, Flags,
-                        RequestContext}));
+  return answer(
+      submit(SocketQueue, false,
+             {pData, DataBufferCount, nullptr, nullptr, nullptr, nullptr, Flags, RequestContext}));
 }
 
 int PASCAL rio_receive_ex(RIO_RQ SocketQueue, PRIO_BUF pData, ULONG DataBufferCount,
@@ -225,9 +225,9 @@ int PASCAL rio_receive_ex(RIO_RQ SocketQueue, PRIO_BUF pData, ULONG DataBufferCo
 
 BOOL PASCAL rio_send(RIO_RQ SocketQueue, PRIO_BUF pData, ULONG DataBufferCount, DWORD Flags,
                      PVOID RequestContext) noexcept {
-  return answer(submit(SocketQueue, true,
-                       {pData, DataBufferCount, nullptr, nullptr, nullptr, nullptr, Flags,
-                        RequestContext}));
+  return answer(
+      submit(SocketQueue, true,
+             {pData, DataBufferCount, nullptr, nullptr, nullptr, nullptr, Flags, RequestContext}));
 }
 
 BOOL PASCAL rio_send_ex(RIO_RQ SocketQueue, PRIO_BUF pData, ULONG DataBufferCount,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The blocks of a request queue: who may have one, how they come home, and how the last one takes its
-// slab along.
+// The blocks of a request queue: who may have one, how they come home, and how the last one takes
+// its slab along.
 #include <mutex>
 #include <new>
 #include <utility>
@@ -85,7 +85,7 @@ void RequestSlab::abandon(std::unique_ptr<RequestSlab> slab) noexcept {
   for (RioRequest* request = slab->take_deferred(); request != nullptr;) {
     RioRequest& aborted = *std::exchange(request, request->next);
     aborted.result.Status = WSA_OPERATION_ABORTED;
-    slab->completions().push(aborted);
+    slab->completions().push(aborted, nullptr);
   }
   slab->collect();
   const std::lock_guard guard(slab->completions_->lock_);

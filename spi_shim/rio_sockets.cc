@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Request queues: a socket's two slabs, from RIOCreateRequestQueue to the end of the socket. And the table
-// of all functions.
+// Request queues: a socket's two slabs, from RIOCreateRequestQueue to the end of the socket. And
+// the table of all functions.
 #include <atomic>
 #include <mutex>
 #include <unordered_map>

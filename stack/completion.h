@@ -43,10 +43,14 @@ struct PacketTarget {
 
 struct Completion;
 
-/// Has the first look at a completion, before its caller; without the Stack's lock.
+/// Has the first look at a completion, before its caller.
 struct Finisher {
-  /// May change the outcome. @return true: it told the caller itself, nothing else is to be done
+  /// Without the Stack's lock. May change the outcome. @return true: it told the caller itself, nothing
+  /// else is to be done
   bool (*call)(Finisher& self, Completion& completion) = nullptr;
+  /// Instead of it, under the lock: so completions come in the order in which the operations end. Runs
+  /// no application code.
+  void (*at_once)(Finisher& self, const Completion& completion) = nullptr;
 };
 
 /// How the caller wants to hear of the end. Neither: the call is nonoverlapped (contract: B4).

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What registered I/O is made of. Programs include mswsock.h, which has the functions, too.
 //
-// Invariant: layouts and values are those of Windows x64. The three handles point nowhere: they name
-// things of the provider.
+// Invariant: layouts and values are those of Windows x64. The three handles point nowhere: they
+// name things of the provider.
 #ifndef MILLRACE_MSWSOCKDEF_H_
 #define MILLRACE_MSWSOCKDEF_H_
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SOCKADDR_INET, an address of either family. The rest of Windows' file of this name is in winsock2.h
-// and ws2tcpip.h already.
+// SOCKADDR_INET, an address of either family. The rest of Windows' file of this name is in
+// winsock2.h and ws2tcpip.h already.
 #ifndef MILLRACE_WS2IPDEF_H_
 #define MILLRACE_WS2IPDEF_H_
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// RIONotify, by event and by completion port: told once per call, and only of what is worth telling.
+// RIONotify, by event and by completion port: told once per call, and only of what is worth
+// telling.
 #include <memory>
 
 #include "tests/spi_shim/rio_support.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Registered I/O as a test uses it: the table, memory with its id, and queues that close themselves.
+// Registered I/O as a test uses it: the table, memory with its id, and queues that close
+// themselves.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +31,9 @@ class Registered {
     std::copy(text.begin(), text.end(), memory.begin() + offset);
     return part(offset, static_cast<ULONG>(text.size()));
   }
-  std::string_view text(ULONG offset, ULONG length) const { return {memory.data() + offset, length}; }
+  std::string_view text(ULONG offset, ULONG length) const {
+    return {memory.data() + offset, length};
+  }
   template <typename T>
   T* at(ULONG offset) {
     return reinterpret_cast<T*>(memory.data() + offset);
@@ -53,9 +56,10 @@ class RioTest : public SpiTest {
     GUID id = WSAID_MULTIPLE_RIO;
     DWORD n = 0;
     INT error = 0;
-    ASSERT_EQ(ws().table.lpWSPIoctl(any, SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER, &id, sizeof id,
-                                    &rio, sizeof rio, &n, nullptr, nullptr, nullptr, &error),
-              0);
+    ASSERT_EQ(
+        ws().table.lpWSPIoctl(any, SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER, &id, sizeof id,
+                              &rio, sizeof rio, &n, nullptr, nullptr, nullptr, &error),
+        0);
     ASSERT_EQ(ws().close(any), 0);
   }
 
@@ -74,7 +78,8 @@ class RioTest : public SpiTest {
     EXPECT_EQ(ws().connect(b, ws().name_of(a)), 0);
     return {a, b};
   }
-  /// A client that knows nothing of registered I/O, and a connection that a registered listener took.
+  /// A client that knows nothing of registered I/O, and a connection that a registered listener
+  /// took.
   std::pair<SOCKET, SOCKET> streams() {
     const SOCKET listener = registered(WS_SOCK_STREAM);
     EXPECT_EQ(ws().bind(listener, Address::loopback(family())), 0);
@@ -94,8 +99,8 @@ class RioTest : public SpiTest {
   }
   RIO_RQ request_queue(SOCKET s, RIO_CQ both, ULONG receives = 8, ULONG sends = 8,
                        uint64_t context = 0) {
-    const RIO_RQ queue = rio.RIOCreateRequestQueue(s, receives, 1, sends, 1, both, both,
-                                                   as_context(context));
+    const RIO_RQ queue =
+        rio.RIOCreateRequestQueue(s, receives, 1, sends, 1, both, both, as_context(context));
     EXPECT_NE(queue, RIO_INVALID_RQ) << GetLastError();
     return queue;
   }
@@ -136,10 +141,10 @@ class RioFamilyTest : public RioTest, public testing::WithParamInterface<int> {
 };
 
 /// Without a value: FALSE, and that last error.
-#define EXPECT_RIO_ERROR(call, code)                      \
-  do {                                                    \
-    SetLastError(0);                                      \
-    EXPECT_FALSE(call);                                   \
+#define EXPECT_RIO_ERROR(call, code)                     \
+  do {                                                   \
+    SetLastError(0);                                     \
+    EXPECT_FALSE(call);                                  \
     EXPECT_EQ(GetLastError(), static_cast<DWORD>(code)); \
   } while (false)
 

@@ -108,7 +108,8 @@ TEST_F(Rio, Winsock_R208_ARequestQueueIsRefusedWithItsReason) {
     EXPECT_EQ(GetLastError(), error);
   };
   refuses(s + 4096, 1, 1, 1, 1, queue, queue, WSAENOTSOCK);
-  refuses(ws().datagram(family()), 1, 1, 1, 1, queue, queue, WSAEOPNOTSUPP);  // no WSA_FLAG_REGISTERED_IO
+  refuses(ws().datagram(family()), 1, 1, 1, 1, queue, queue,
+          WSAEOPNOTSUPP);  // no WSA_FLAG_REGISTERED_IO
   refuses(s, 0, 1, 0, 1, queue, queue, WSAEINVAL);
   refuses(s, 1, 2, 1, 1, queue, queue, WSAEINVAL);
   refuses(s, 1, 0, 1, 1, queue, queue, WSAEINVAL);
@@ -116,7 +117,8 @@ TEST_F(Rio, Winsock_R208_ARequestQueueIsRefusedWithItsReason) {
   refuses(s, 1, 1, 1, 1, RIO_INVALID_CQ, queue, WSAEINVAL);
   refuses(s, 1, 1, 1, 1, queue, RIO_INVALID_CQ, WSAEINVAL);
   refuses(s, 5, 1, 4, 1, queue, queue, WSAENOBUFS);  // 9 of 8
-  EXPECT_NE(request_queue(s, queue, 4, 4), RIO_INVALID_RQ);  // what was refused has reserved nothing
+  EXPECT_NE(request_queue(s, queue, 4, 4),
+            RIO_INVALID_RQ);  // what was refused has reserved nothing
   refuses(s, 1, 1, 1, 1, completion_queue(), completion_queue(), WSAEINVAL);  // it has one
 }
 
@@ -163,7 +165,7 @@ TEST_F(Rio, ARequestQueueGrowsAndShrinksToWhatIsOutstanding) {
   EXPECT_RIO_ERROR(post(2), WSAENOBUFS);
   EXPECT_RIO_ERROR(rio.RIOResizeRequestQueue(requests, 1, 2), WSAETOOMANYREFS);
   EXPECT_RIO_ERROR(rio.RIOResizeRequestQueue(requests, 8, 3), WSAENOBUFS);  // 11 of 10
-  EXPECT_RIO_ERROR(post(2), WSAENOBUFS);  // nothing has changed
+  EXPECT_RIO_ERROR(post(2), WSAENOBUFS);                                    // nothing has changed
   EXPECT_RIO_ERROR(rio.RIOResizeRequestQueue(requests, 0, 0), WSAEINVAL);
   EXPECT_RIO_ERROR(rio.RIOResizeRequestQueue(RIO_INVALID_RQ, 1, 1), WSAEINVAL);
   EXPECT_TRUE(rio.RIOResizeRequestQueue(requests, 5, 2));
@@ -196,8 +198,9 @@ TEST_F(Rio, Winsock_R207_BadRequestsAreRefusedAndCostNothing) {
   EXPECT_RIO_ERROR(tries(&good, 1, RIO_MSG_WAITALL), WSAEINVAL);  // not for datagrams
   EXPECT_RIO_ERROR(tries(&good, 1, RIO_MSG_COMMIT_ONLY), WSAEINVAL);
   EXPECT_RIO_ERROR(tries(nullptr, 0, RIO_MSG_COMMIT_ONLY), WSAEINVAL);  // it has a context
-  EXPECT_RIO_ERROR(rio.RIOReceive(requests, nullptr, 0, RIO_MSG_COMMIT_ONLY | RIO_MSG_DEFER, nullptr),
-                   WSAEINVAL);
+  EXPECT_RIO_ERROR(
+      rio.RIOReceive(requests, nullptr, 0, RIO_MSG_COMMIT_ONLY | RIO_MSG_DEFER, nullptr),
+      WSAEINVAL);
   const Pages pages;
   EXPECT_RIO_ERROR(tries(pages.bad<RIO_BUF>(), 1, 0), WSAEFAULT);
   RIO_BUF beyond = memory.part(60, 8);

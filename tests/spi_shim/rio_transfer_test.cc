@@ -54,12 +54,14 @@ TEST_P(RioTransfer, ALongDatagramIsCutAndSaysSo) {
   Registered memory(rio, 256);
   RIO_BUF data = memory.part(0, 4), flags = memory.part(64, sizeof(ULONG));
   *memory.at<ULONG>(64) = 0xdeadbeef;
-  ASSERT_TRUE(rio.RIOReceiveEx(requests, &data, 1, nullptr, nullptr, nullptr, &flags, 0, as_context(1)));
+  ASSERT_TRUE(
+      rio.RIOReceiveEx(requests, &data, 1, nullptr, nullptr, nullptr, &flags, 0, as_context(1)));
   ASSERT_EQ(ws().send(b, "too long"), 8);
   expect(take(queue), WSAEMSGSIZE, 4, 1);
   EXPECT_EQ(memory.text(0, 4), "too ");
   EXPECT_EQ(*memory.at<ULONG>(64), ULONG{WS_MSG_TRUNC});
-  ASSERT_TRUE(rio.RIOReceiveEx(requests, &data, 1, nullptr, nullptr, nullptr, &flags, 0, as_context(2)));
+  ASSERT_TRUE(
+      rio.RIOReceiveEx(requests, &data, 1, nullptr, nullptr, nullptr, &flags, 0, as_context(2)));
   ASSERT_EQ(ws().send(b, "fits"), 4);
   expect(take(queue), 0, 4, 2);
   EXPECT_EQ(*memory.at<ULONG>(64), 0u);
@@ -76,7 +78,8 @@ TEST_P(RioTransfer, Winsock_R207_ADatagramIsReceivedWithoutItsPayload) {
   const RIO_RQ requests = request_queue(a, queue);
   Registered memory(rio, 256);
   RIO_BUF from = memory.part(0, sizeof(SOCKADDR_INET));
-  ASSERT_TRUE(rio.RIOReceiveEx(requests, nullptr, 0, nullptr, &from, nullptr, nullptr, 0, as_context(1)));
+  ASSERT_TRUE(
+      rio.RIOReceiveEx(requests, nullptr, 0, nullptr, &from, nullptr, nullptr, 0, as_context(1)));
   ASSERT_EQ(ws().send_to(b, "payload", ws().name_of(a)), 7);
   expect(take(queue), 0, 0, 1);
   Address sender;
@@ -92,7 +95,8 @@ TEST_P(RioTransfer, DatagramsCarryAddresses) {
   constexpr ULONG kLocal = 100, kRemote = 200, kControl = 300, kTo = 400;
   RIO_BUF data = memory.part(0, 64), local = memory.part(kLocal, sizeof(SOCKADDR_INET)),
           remote = memory.part(kRemote, sizeof(SOCKADDR_INET)), control = memory.part(kControl, 64);
-  ASSERT_TRUE(rio.RIOReceiveEx(at_a, &data, 1, &local, &remote, &control, nullptr, 0, as_context(1)));
+  ASSERT_TRUE(
+      rio.RIOReceiveEx(at_a, &data, 1, &local, &remote, &control, nullptr, 0, as_context(1)));
   std::memcpy(memory.at<char>(kTo), ws().name_of(a).get(), sizeof(SOCKADDR_INET));
   RIO_BUF to = memory.part(kTo, sizeof(SOCKADDR_INET)), text = memory.put("hello", 500);
   ASSERT_TRUE(rio.RIOSendEx(at_b, &text, 1, nullptr, &to, nullptr, nullptr, 0, as_context(2)));
@@ -104,14 +108,16 @@ TEST_P(RioTransfer, DatagramsCarryAddresses) {
   std::memcpy(here.get(), memory.at<char>(kLocal), sizeof(SOCKADDR_INET));
   EXPECT_EQ(there, ws().name_of(b));
   EXPECT_EQ(here, ws().name_of(a));
-  EXPECT_EQ(memory.at<RIO_CMSG_BUFFER>(kControl)->TotalLength, RIO_CMSG_BASE_SIZE) << "an empty list";
+  EXPECT_EQ(memory.at<RIO_CMSG_BUFFER>(kControl)->TotalLength, RIO_CMSG_BASE_SIZE)
+      << "an empty list";
   // Nowhere to; and what names no address.
   ASSERT_TRUE(send(at_b, text, 3));
   expect(take(queue), WSAENOTCONN, 0, 3);
   std::memset(memory.at<char>(kTo), 0xff, sizeof(SOCKADDR_INET));
   ASSERT_TRUE(rio.RIOSendEx(at_b, &text, 1, nullptr, &to, nullptr, nullptr, 0, as_context(4)));
   expect(take(queue), WSAEAFNOSUPPORT, 0, 4);
-  ASSERT_TRUE(rio.RIOSendEx(at_b, nullptr, 0, nullptr, nullptr, nullptr, nullptr, 0, as_context(5)));
+  ASSERT_TRUE(
+      rio.RIOSendEx(at_b, nullptr, 0, nullptr, nullptr, nullptr, nullptr, 0, as_context(5)));
   expect(take(queue), WSAENOTCONN, 0, 5);
 }
 
@@ -123,7 +129,8 @@ TEST_P(RioTransfer, AConnectionCarriesBytesBothWays) {
   ASSERT_NE(requests, RIO_INVALID_RQ) << "an accepted socket is registered as its listener is";
   Registered memory(rio, 1024);
   RIO_BUF data = memory.part(0, 100), remote = memory.part(200, sizeof(SOCKADDR_INET));
-  ASSERT_TRUE(rio.RIOReceiveEx(requests, &data, 1, nullptr, &remote, nullptr, nullptr, 0, as_context(1)));
+  ASSERT_TRUE(
+      rio.RIOReceiveEx(requests, &data, 1, nullptr, &remote, nullptr, nullptr, 0, as_context(1)));
   ASSERT_EQ(ws().send(client, "ping"), 4);
   expect(take(receives), 0, 4, 1);
   EXPECT_EQ(memory.text(0, 4), "ping");
@@ -203,7 +210,8 @@ TEST_P(RioTransfer, DeferredRequestsWaitForACommitAndKeepTheirOrder) {
   Registered memory(rio, 1024);
   for (uint64_t i = 0; i < 3; ++i) {
     const auto offset = static_cast<ULONG>(i * 10);
-    ASSERT_TRUE(send(at_a, memory.put(std::string(1, static_cast<char>('a' + i)), offset), i, RIO_MSG_DEFER));
+    ASSERT_TRUE(send(at_a, memory.put(std::string(1, static_cast<char>('a' + i)), offset), i,
+                     RIO_MSG_DEFER));
     ASSERT_TRUE(receive(at_b, memory.part(500 + offset, 10), 10 + i, RIO_MSG_DEFER));
   }
   EXPECT_RIO_ERROR(send(at_a, memory.part(0, 1), 3, RIO_MSG_DEFER), WSAENOBUFS);  // they count
@@ -223,7 +231,8 @@ TEST_P(RioTransfer, DeferredRequestsWaitForACommitAndKeepTheirOrder) {
   ASSERT_TRUE(send(at_a, memory.part(0, 1), 4));
   results = take(queue, 2);
   expect(results[1], 0, 1, 13);
-  ASSERT_TRUE(rio.RIOReceive(at_b, nullptr, 0, RIO_MSG_COMMIT_ONLY, nullptr)) << "nothing to commit";
+  ASSERT_TRUE(rio.RIOReceive(at_b, nullptr, 0, RIO_MSG_COMMIT_ONLY, nullptr))
+      << "nothing to commit";
 }
 
 TEST_P(RioTransfer, Winsock_R207_ClosingTheSocketAbortsWhatIsOutstanding) {
@@ -287,7 +296,8 @@ TEST_P(RioTransfer, CancelIoExAbortsRequests) {
 
 TEST_P(RioTransfer, TheSocketsOwnPortHearsNothingOfThem) {
   const RIO_CQ queue = completion_queue();
-  const SOCKET s = ws().socket(family(), WS_SOCK_DGRAM, WSA_FLAG_REGISTERED_IO | WSA_FLAG_OVERLAPPED);
+  const SOCKET s =
+      ws().socket(family(), WS_SOCK_DGRAM, WSA_FLAG_REGISTERED_IO | WSA_FLAG_OVERLAPPED);
   ASSERT_EQ(ws().bind(s, Address::loopback(family())), 0);
   PortOfTest port;
   ASSERT_TRUE(port.add(s, 1));
@@ -343,7 +353,8 @@ TEST_P(RioTransfer, SocketsOfAllStacksFeedOneQueue) {
     std::set<uint64_t> done;
     for (const RIORESULT& result : take(queue, kSockets)) {
       expect(result, 0, 1, result.SocketContext);
-      EXPECT_EQ(memory.memory[result.SocketContext * 8], static_cast<char>('a' + result.SocketContext));
+      EXPECT_EQ(memory.memory[result.SocketContext * 8],
+                static_cast<char>('a' + result.SocketContext));
       done.insert(result.SocketContext);
     }
     EXPECT_EQ(done.size(), kSockets) << "each once";
