@@ -6,11 +6,12 @@
 // through a DPDK ring port. Each side sends, the other receives: in a ping-pong the acknowledgement
 // rides on the answer, so one receive is one frame.
 //
-// usage: receive_cost tcp|udp ROUNDS [blocking|at-once|event|routine|port|loan|loan-at-once]
+// usage: receive_cost tcp|udp ROUNDS [blocking|at-once|event|routine|port|rio|loan|loan-at-once]
 //   blocking  WSPRecv waits for the frame           at-once  it has arrived already
 //   event     WSPRecv is pending when it arrives, WSPGetOverlappedResult waits for the end
 //   routine   the same, a completion routine runs in SleepEx
 //   port      the same, GetQueuedCompletionStatus waits for the packet
+//   rio       RIOReceive is pending, RIODequeueCompletion polls for the end
 //   loan, loan-at-once   like blocking and at-once, but lent instead of copied, and given back
 #include <arpa/inet.h>
 
@@ -18,8 +19,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <map>
 
 #include "millrace/loan.h"
+#include "mswsock.h"
 #include "windows.h"
 #include "ws2spi.h"
 
@@ -45,7 +48,8 @@ WS_sockaddr_in at(uint16_t port) {
 
 SOCKET make(int type) {
   const SOCKET s =
-      spi.lpWSPSocket(WS_AF_INET, type, 0, nullptr, 0, WSA_FLAG_OVERLAPPED, &error);
+      spi.lpWSPSocket(WS_AF_INET, type, 0, nullptr, 0,
+                      WSA_FLAG_OVERLAPPED | WSA_FLAG_REGISTERED_IO, &error);
   check(s != INVALID_SOCKET, "WSPSocket");
   return s;
 }
@@ -148,6 +152,36 @@ void await_packet(SOCKET) {
         "GetQueuedCompletionStatus");
 }
 
+RIO_EXTENSION_FUNCTION_TABLE rio;
+RIO_CQ rio_done;
+RIO_BUF rio_part{nullptr, 0, kBytes};
+std::map<SOCKET, RIO_RQ> rio_queues;
+
+void open_rio(std::initializer_list<SOCKET> sockets) {
+  GUID id = WSAID_MULTIPLE_RIO;
+  DWORD n = 0;
+  check(spi.lpWSPIoctl(*sockets.begin(), SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER, &id, sizeof id,
+                       &rio, sizeof rio, &n, nullptr, nullptr, nullptr, &error) == 0,
+        "WSPIoctl");
+  rio_done = rio.RIOCreateCompletionQueue(8, nullptr);
+  rio_part.BufferId = rio.RIORegisterBuffer(pending_bytes, kBytes);
+  for (const SOCKET s : sockets) {
+    rio_queues[s] = rio.RIOCreateRequestQueue(s, 1, 1, 1, 1, rio_done, rio_done, nullptr);
+    check(rio_queues[s] != RIO_INVALID_RQ, "RIOCreateRequestQueue");
+  }
+}
+
+void post_rio(SOCKET s) {
+  check(rio.RIOReceive(rio_queues[s], &rio_part, 1, 0, nullptr) != FALSE, "RIOReceive");
+}
+
+void await_rio(SOCKET) {
+  RIORESULT result;
+  while (rio.RIODequeueCompletion(rio_done, &result, 1) == 0) {
+  }
+  check(result.Status == 0 && result.BytesTransferred == kBytes, "RIODequeueCompletion");
+}
+
 /// What a receiver does before the frame is sent, and after.
 struct Kind {
   const char* name;
@@ -172,6 +206,7 @@ const Kind kKinds[] = {
     {"event", [](SOCKET s) { post(s, nullptr); }, await_result},
     {"port", [](SOCKET s) { post(s, nullptr); }, await_packet},
     {"routine", [](SOCKET s) { post(s, on_done); }, await_routine},
+    {"rio", post_rio, await_rio},
 };
 
 const Kind* find_kind(const char* name) {
@@ -190,7 +225,7 @@ int main(int argc, char** argv) {
   if (rounds <= 0 || (!is_udp && std::strcmp(argv[1], "tcp") != 0) || kind == nullptr) {
     std::fprintf(stderr,
                  "usage: receive_cost tcp|udp ROUNDS "
-                 "[blocking|at-once|event|routine|port|loan|loan-at-once]\n");
+                 "[blocking|at-once|event|routine|port|rio|loan|loan-at-once]\n");
     return 2;
   }
   WSPDATA data;
@@ -221,6 +256,7 @@ int main(int argc, char** argv) {
             "CreateIoCompletionPort");
     }
   }
+  if (std::strcmp(kind->name, "rio") == 0) open_rio({client, server});
   for (int i = 0; i < rounds; ++i) {
     kind->before(server);
     send_on(client);

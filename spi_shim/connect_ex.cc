@@ -133,6 +133,7 @@ int update_context(SOCKET s, int name, const CHAR* value, int bytes, LPINT lpErr
   socket.context = Context::kWhole;
   if (inherited) {
     inherited->is_overlapped = socket.options.is_overlapped;
+    inherited->is_registered = socket.options.is_registered;
     inherited->is_nonblocking = socket.options.is_nonblocking;
     socket.options = *inherited;
     socket.apply_options();

@@ -11,6 +11,7 @@
 #include "spi_shim/connect_ex.h"
 #include "spi_shim/messages.h"
 #include "spi_shim/probe.h"
+#include "spi_shim/rio.h"
 #include "spi_shim/transmit.h"
 
 namespace millrace {
@@ -62,6 +63,22 @@ WsaError get_extension(const void* id, DWORD id_bytes, void* function, DWORD fun
   if (extension == nullptr) return WsaError::kInval;
   std::memcpy(function, &extension->function, sizeof(Function));
   bytes_returned = sizeof(Function);
+  return WsaError::kOk;
+}
+
+WsaError get_extensions(const void* id, DWORD id_bytes, void* table, DWORD table_bytes,
+                        DWORD& bytes_returned) noexcept {
+  constexpr GUID kRio = WSAID_MULTIPLE_RIO;
+  constexpr DWORD kBytes = sizeof(RIO_EXTENSION_FUNCTION_TABLE);
+  GUID wanted;
+  if (id_bytes < sizeof wanted || !can_read(id, sizeof wanted) || table_bytes < kBytes ||
+      !can_write(table, kBytes)) {
+    return WsaError::kFault;
+  }
+  std::memcpy(&wanted, id, sizeof wanted);
+  if (!(wanted == kRio)) return WsaError::kInval;
+  std::memcpy(table, &rio_functions(), kBytes);
+  bytes_returned = kBytes;
   return WsaError::kOk;
 }
 

@@ -13,6 +13,10 @@ namespace millrace {
 WsaError get_extension(const void* id, DWORD id_bytes, void* function, DWORD function_bytes,
                        DWORD& bytes_returned) noexcept;
 
+/// SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER: the table of registered I/O (rio.h). The same errors.
+WsaError get_extensions(const void* id, DWORD id_bytes, void* table, DWORD table_bytes,
+                        DWORD& bytes_returned) noexcept;
+
 // transfer.cc; their prototypes are those of millrace/loan.h.
 int WSPAPI recv_loan(SOCKET s, LPWSABUF lpBuffers, LPDWORD lpdwBufferCount,
                      LPDWORD lpNumberOfBytesRecvd, LPDWORD lpFlags, WS_sockaddr* lpFrom,

@@ -37,12 +37,13 @@ SOCKET first_handle(SOCKET s) noexcept {
 
 }  // namespace
 
-SOCKET inner_handle(SOCKET s) noexcept {
-  const SOCKET first = first_handle(s);
-  if (moves().n.load(std::memory_order_acquire) == 0) return first;
+SOCKET inner_handle(SOCKET s) noexcept { return moved_handle(first_handle(s)); }
+
+SOCKET moved_handle(SOCKET inner) noexcept {
+  if (moves().n.load(std::memory_order_acquire) == 0) return inner;
   const std::shared_lock guard(moves().mutex);
-  const auto it = moves().to.find(first);
-  return it == moves().to.end() ? first : it->second;
+  const auto it = moves().to.find(inner);
+  return it == moves().to.end() ? inner : it->second;
 }
 
 void move_handle(SOCKET from, SOCKET to) {

@@ -17,6 +17,8 @@ SOCKET inner_handle(SOCKET s) noexcept;
 /// that came there to a socket that was made here. Until retire(), or forget_moves().
 void move_handle(SOCKET from, SOCKET to);
 void forget_moves() noexcept;
+/// @return what a handle of a Stack means now
+SOCKET moved_handle(SOCKET inner) noexcept;
 
 /// Names a socket to the application. Called without the Stack's lock: it may make an upcall.
 /// @return INVALID_SOCKET and the upcall's error

@@ -32,6 +32,9 @@ WsaError carry_out(const IoctlCall& call, uint32_t code) noexcept {
   if (code == SIO_GET_EXTENSION_FUNCTION_POINTER) {
     return get_extension(call.in, call.in_bytes, call.out, call.out_bytes, call.returned_bytes);
   }
+  if (code == SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER) {
+    return get_extensions(call.in, call.in_bytes, call.out, call.out_bytes, call.returned_bytes);
+  }
   const WsaError error = answer_ioctl(call, code);
   return error != WsaError::kOpNotSupp ? error
                                        : set_by_ioctl(call.socket, code, call.in, call.in_bytes);

@@ -12,6 +12,7 @@
 #include "spi_shim/listeners.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
+#include "spi_shim/rio.h"
 #include "stack/sockaddr.h"
 
 namespace millrace {
@@ -94,6 +95,7 @@ SOCKET WSPAPI wsp_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpP
     Socket* const socket = stack->open(transport, family);
     if (socket == nullptr) return fail(WSAENOBUFS, lpErrno);
     socket->options.is_overlapped = (dwFlags & WSA_FLAG_OVERLAPPED) != 0;
+    socket->options.is_registered = (dwFlags & WSA_FLAG_REGISTERED_IO) != 0;
     inner = stack->insert(*socket);
     socket->unref();
   }
@@ -196,6 +198,7 @@ int WSPAPI wsp_close_socket(SOCKET s, LPINT lpErrno) noexcept {
     if (error != WsaError::kOk) return call.fail(error);
     call.socket().stack().erase(call.inner());
   }
+  end_rio_socket(s);
   retire(s);
   return 0;
 }

@@ -17,6 +17,7 @@
 #include "spi_shim/ports.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
+#include "spi_shim/rio.h"
 #include "spi_shim/routines.h"
 #include "spi_shim/threads.h"
 #include "spi_shim/upcalls.h"
@@ -166,6 +167,7 @@ int wsp_cleanup(LPINT lpErrno) noexcept {
     state.runtime->end_calls();
     while (n_inside.load() != 0) std::this_thread::yield();
     state.runtime.reset();
+    end_registered_io();
     forget_moves();
     leave_faults_alone();
   }

@@ -43,10 +43,14 @@ struct PacketTarget {
 
 struct Completion;
 
-/// Has the first look at a completion, before its caller; without the Stack's lock.
+/// Has the first look at a completion, before its caller.
 struct Finisher {
-  /// May change the outcome. @return true: it told the caller itself, nothing else is to be done
+  /// Without the Stack's lock. May change the outcome. @return true: it told the caller itself, nothing
+  /// else is to be done
   bool (*call)(Finisher& self, Completion& completion) = nullptr;
+  /// Instead of it, under the lock: so completions come in the order in which the operations end. Runs
+  /// no application code.
+  void (*at_once)(Finisher& self, const Completion& completion) = nullptr;
 };
 
 /// How the caller wants to hear of the end. Neither: the call is nonoverlapped (contract: B4).
@@ -57,6 +61,7 @@ struct Overlapped {
   WSATHREADID thread{};  ///< of the routine; a copy of the caller's (contract: B19)
   uint32_t owner = 0;    ///< the thread that started it (contract: B21)
   bool has_packet = true;  ///< false: none, though the socket has a completion port
+  bool is_limited = true;  ///< false: whoever starts it limits how many are pending (registered I/O)
   Finisher* finisher = nullptr;
 };
 

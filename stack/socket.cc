@@ -94,7 +94,7 @@ uint64_t Socket::deadline_after(uint32_t timeout_ms) const noexcept {
 }
 
 Outcome Socket::start(RequestQueue& queue, const Overlapped& tell, const Work& work) {
-  if (queue.size() >= stack_.config().stack.max_requests_per_socket) {
+  if (tell.is_limited && queue.size() >= stack_.config().stack.max_requests_per_socket) {
     return {WsaError::kWouldBlock};  // contract: E10
   }
   Request& request = *stack_.new_request();

@@ -41,6 +41,7 @@ struct SocketOptions {
   uint32_t send_buffer_bytes = 0;
   uint32_t receive_timeout_ms = 0;  ///< 0: none
   uint32_t send_timeout_ms = 0;     ///< 0: none
+  bool is_registered = false;  ///< WSA_FLAG_REGISTERED_IO
   bool reuse_address = false;
   bool exclusive = false;
   bool broadcast = false;

@@ -188,6 +188,11 @@ uint32_t Stack::cancel_blocked(std::optional<uint32_t> thread) noexcept {
 
 void Stack::post(const Completion& completion) {
   ++counters.completions;
+  Finisher* const finisher = completion.tell.finisher;
+  if (finisher != nullptr && finisher->at_once != nullptr) {
+    finisher->at_once(*finisher, completion);
+    return;
+  }
   posted_.push_back(completion);
   for (const ResultWatch* watch = watches_; watch != nullptr; watch = watch->next) {
     if (watch->overlapped == completion.tell.overlapped) watch->waiter->notify();

@@ -6,13 +6,14 @@
 // Invariant: ids and layouts are those of Windows x64. Unlike the procedures of the SPI an
 // extension function has no lpErrno.
 //
-// Left out: registered I/O, and WSAPOLLDATA of SIO_EXT_POLL.
+// Left out: WSAPOLLDATA of SIO_EXT_POLL.
 #ifndef MILLRACE_MSWSOCK_H_
 #define MILLRACE_MSWSOCK_H_
 
 #include "millrace/winsock_cmsg.h"
 #include "millrace/winsock_options.h"
 #include "millrace/winsock_types.h"
+#include "mswsockdef.h"
 #include "windows.h"
 
 /// CSADDR_INFO is what SO_BSP_STATE tells; the addresses stand behind it.
@@ -149,5 +150,80 @@ using LPFN_TRANSMITFILE = BOOL(PASCAL*)(SOCKET hSocket, HANDLE hFile, DWORD nNum
 using LPFN_TRANSMITPACKETS = BOOL(PASCAL*)(SOCKET hSocket, LPTRANSMIT_PACKETS_ELEMENT lpPacketArray,
                                            DWORD nElementCount, DWORD nSendSize,
                                            LPOVERLAPPED lpOverlapped, DWORD dwFlags);
+
+// --- Registered I/O ------------------------------------------------------------------------------
+// The functions come in one table, by SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER.
+#define WSAID_MULTIPLE_RIO                                                         \
+  {                                                                                \
+    0x8509E081, 0x96DD, 0x4005, { 0xB1, 0x65, 0x9E, 0x2E, 0xE8, 0xC7, 0x9E, 0x3F } \
+  }
+
+enum RIO_NOTIFICATION_COMPLETION_TYPE : INT {
+  RIO_EVENT_COMPLETION = 1,
+  RIO_IOCP_COMPLETION = 2,
+};
+using PRIO_NOTIFICATION_COMPLETION_TYPE = RIO_NOTIFICATION_COMPLETION_TYPE*;
+
+/// RIO_NOTIFICATION_COMPLETION is how RIONotify tells that a completion queue is not empty.
+struct RIO_NOTIFICATION_COMPLETION {
+  RIO_NOTIFICATION_COMPLETION_TYPE Type;
+  union {
+    struct {
+      HANDLE EventHandle;
+      BOOL NotifyReset;  // RIONotify resets the event first
+    } Event;
+    struct {
+      HANDLE IocpHandle;
+      PVOID CompletionKey;
+      PVOID Overlapped;  // an OVERLAPPED; not null
+    } Iocp;
+  };
+};
+using PRIO_NOTIFICATION_COMPLETION = RIO_NOTIFICATION_COMPLETION*;
+
+using LPFN_RIORECEIVE = BOOL(PASCAL*)(RIO_RQ SocketQueue, PRIO_BUF pData, ULONG DataBufferCount,
+                                      DWORD Flags, PVOID RequestContext);
+using LPFN_RIORECEIVEEX = int(PASCAL*)(RIO_RQ SocketQueue, PRIO_BUF pData, ULONG DataBufferCount,
+                                       PRIO_BUF pLocalAddress, PRIO_BUF pRemoteAddress,
+                                       PRIO_BUF pControlContext, PRIO_BUF pFlags, DWORD Flags,
+                                       PVOID RequestContext);
+using LPFN_RIOSEND = LPFN_RIORECEIVE;
+using LPFN_RIOSENDEX = BOOL(PASCAL*)(RIO_RQ SocketQueue, PRIO_BUF pData, ULONG DataBufferCount,
+                                     PRIO_BUF pLocalAddress, PRIO_BUF pRemoteAddress,
+                                     PRIO_BUF pControlContext, PRIO_BUF pFlags, DWORD Flags,
+                                     PVOID RequestContext);
+using LPFN_RIOCLOSECOMPLETIONQUEUE = VOID(PASCAL*)(RIO_CQ CQ);
+using LPFN_RIOCREATECOMPLETIONQUEUE =
+    RIO_CQ(PASCAL*)(DWORD QueueSize, PRIO_NOTIFICATION_COMPLETION NotificationCompletion);
+using LPFN_RIOCREATEREQUESTQUEUE = RIO_RQ(PASCAL*)(SOCKET Socket, ULONG MaxOutstandingReceive,
+                                                   ULONG MaxReceiveDataBuffers,
+                                                   ULONG MaxOutstandingSend,
+                                                   ULONG MaxSendDataBuffers, RIO_CQ ReceiveCQ,
+                                                   RIO_CQ SendCQ, PVOID SocketContext);
+using LPFN_RIODEQUEUECOMPLETION = ULONG(PASCAL*)(RIO_CQ CQ, PRIORESULT Array, ULONG ArraySize);
+using LPFN_RIODEREGISTERBUFFER = VOID(PASCAL*)(RIO_BUFFERID BufferId);
+using LPFN_RIONOTIFY = INT(PASCAL*)(RIO_CQ CQ);
+using LPFN_RIOREGISTERBUFFER = RIO_BUFFERID(PASCAL*)(PCHAR DataBuffer, DWORD DataLength);
+using LPFN_RIORESIZECOMPLETIONQUEUE = BOOL(PASCAL*)(RIO_CQ CQ, DWORD QueueSize);
+using LPFN_RIORESIZEREQUESTQUEUE = BOOL(PASCAL*)(RIO_RQ RQ, DWORD MaxOutstandingReceive,
+                                                 DWORD MaxOutstandingSend);
+
+struct RIO_EXTENSION_FUNCTION_TABLE {
+  DWORD cbSize;
+  LPFN_RIORECEIVE RIOReceive;
+  LPFN_RIORECEIVEEX RIOReceiveEx;
+  LPFN_RIOSEND RIOSend;
+  LPFN_RIOSENDEX RIOSendEx;
+  LPFN_RIOCLOSECOMPLETIONQUEUE RIOCloseCompletionQueue;
+  LPFN_RIOCREATECOMPLETIONQUEUE RIOCreateCompletionQueue;
+  LPFN_RIOCREATEREQUESTQUEUE RIOCreateRequestQueue;
+  LPFN_RIODEQUEUECOMPLETION RIODequeueCompletion;
+  LPFN_RIODEREGISTERBUFFER RIODeregisterBuffer;
+  LPFN_RIONOTIFY RIONotify;
+  LPFN_RIOREGISTERBUFFER RIORegisterBuffer;
+  LPFN_RIORESIZECOMPLETIONQUEUE RIOResizeCompletionQueue;
+  LPFN_RIORESIZEREQUESTQUEUE RIOResizeRequestQueue;
+};
+using PRIO_EXTENSION_FUNCTION_TABLE = RIO_EXTENSION_FUNCTION_TABLE*;
 
 #endif  // MILLRACE_MSWSOCK_H_

@@ -8,6 +8,7 @@
 #define MILLRACE_WS2TCPIP_H_
 
 #include "winsock2.h"
+#include "ws2ipdef.h"
 
 // --- The calls in the width that UNICODE chooses
 #define GetAddrInfoA WS_getaddrinfo

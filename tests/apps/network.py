@@ -57,9 +57,11 @@ class Network:
 
 
 class Server:
-    """A program of ours in its namespace; .stop() returns what it wrote on stderr."""
+    """A program of ours in its namespace; .stop() returns what it wrote on stderr.
 
-    def __init__(self, program, driver, *words):
+    Its configuration is named by MILLRACE_CONFIG, and by --config unless names_config is False."""
+
+    def __init__(self, program, driver, *words, names_config=True):
         self.scratch = tempfile.mkdtemp()
         config = os.path.join(self.scratch, "server.toml")
         device = f"net_{driver}0"
@@ -70,15 +72,15 @@ class Server:
                        f'addresses = ["{OURS[socket.AF_INET]}/24", "{OURS[socket.AF_INET6]}/64"]\n'
                        f'[stack]\nidle = "sleep"\n')
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", OUR_SIDE, program, "--config", config, *words],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            ["ip", "netns", "exec", OUR_SIDE, program, *(["--config", config] if names_config else []), *words],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "MILLRACE_CONFIG": config})
         atexit.register(self.process.kill)
         line = self.process.stdout.readline()
         assert "listening" in line, (line, self.process.communicate()[1])
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        errors = self.process.communicate(timeout=TIMEOUT_S)[1]
+        self.output, errors = self.process.communicate(timeout=TIMEOUT_S)
         shutil.rmtree(self.scratch)
         assert self.process.returncode == 0, (self.process.returncode, errors)
         assert "mbuf" not in errors, errors

@@ -8,6 +8,7 @@
 #include "millrace/winsock_codes.h"
 
 // clang-format off
+VALUE(ERROR_SUCCESS, 0)
 VALUE(ERROR_INVALID_HANDLE, 6)
 VALUE(ERROR_NOT_ENOUGH_MEMORY, 8)
 VALUE(ERROR_HANDLE_EOF, 38)

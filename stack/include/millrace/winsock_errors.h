@@ -214,6 +214,7 @@ enum class WsaError : std::int32_t {
 #define WSA_QOS_EUNKOWNPSOBJ WSA_QOS_EUNKNOWNPSOBJ  // the misspelling is Windows' own
 
 // --- Win32 codes: AcceptEx and its family, completion ports, GetOverlappedResult -----------------
+#define ERROR_SUCCESS 0
 #define ERROR_INVALID_HANDLE 6
 #define ERROR_NOT_ENOUGH_MEMORY 8
 #define ERROR_HANDLE_EOF 38

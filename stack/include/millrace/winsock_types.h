@@ -65,6 +65,7 @@ using WCHAR = char16_t;
 #endif
 
 using LPSTR = CHAR*;
+using PCHAR = CHAR*;
 using LPCSTR = const CHAR*;
 using PSTR = CHAR*;
 using PCSTR = const CHAR*;

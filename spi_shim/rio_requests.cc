@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// RIOReceive, RIOSend and their Ex: from the arguments to a receive or a send of the Socket, and
+// from its end to the completion queue.
+//
+// FALSE means bad arguments or no room. What the socket itself says, even at once, is told as the
+// request's result: programs look for it there, and a deferred request has no other place.
+#include <cstring>
+#include <utility>
+
+#include "spi_shim/call.h"
+#include "spi_shim/last_error.h"
+#include "spi_shim/listeners.h"
+#include "spi_shim/rio.h"
+#include "stack/sockaddr.h"
+
+namespace millrace {
+namespace {
+
+struct Arguments {
+  const RIO_BUF* data;
+  ULONG n_data;
+  const RIO_BUF* local;
+  const RIO_BUF* remote;
+  const RIO_BUF* control;
+  const RIO_BUF* flags_out;
+  DWORD flags;
+  void* context;
+
+  bool is_commit_only() const noexcept {
+    return flags == RIO_MSG_COMMIT_ONLY && data == nullptr && n_data == 0 && local == nullptr &&
+           remote == nullptr && control == nullptr && flags_out == nullptr && context == nullptr;
+  }
+};
+
+/// The end of an operation, by any thread, under the Stack's lock.
+void on_rio_end(Finisher& self, const Completion& completion) noexcept {
+  auto& request = static_cast<RioRequest&>(self);
+  const Outcome& outcome = completion.outcome;
+  const bool is_cut = outcome.error == WsaError::kMsgSize;
+  // Nobody wanted the payload: then none is missing.
+  const bool is_fine = is_cut && request.data.buf == nullptr;
+  request.result.Status = is_fine ? 0 : static_cast<LONG>(outcome.error);
+  request.result.BytesTransferred = outcome.bytes;
+  if (request.flags_out != nullptr) {
+    const ULONG flags = outcome.flags | (is_cut ? WS_MSG_TRUNC : 0u);
+    std::memcpy(request.flags_out, &flags, sizeof flags);
+  }
+  request.slab.completions().push(request, &completion.socket->stack());
+}
+
+/// Control data that is there but for its contents: an empty list of WSACMSGHDRs.
+void store_no_control(char* to) noexcept {
+  const RIO_CMSG_BUFFER nothing{static_cast<ULONG>(RIO_CMSG_BASE_SIZE)};
+  std::memcpy(to, &nothing, sizeof nothing);
+}
+
+void store(const Endpoint& endpoint, WS_sockaddr* to) noexcept {
+  INT bytes = sizeof(SOCKADDR_INET);
+  if (to != nullptr) (void)store_endpoint(endpoint, to, &bytes);
+}
+
+// The socket's own address; with one bound to any address the datagram's destination is not known
+// here. Control data of datagrams, their destination among it, is to be asked for in this call.
+Outcome receive(Socket& socket, RioRequest& request, const Overlapped& tell) {
+  store(socket.local(), request.local);
+  if (request.control != nullptr) store_no_control(request.control);
+  ReceiveCall call{{&request.data, 1}, 0, {}, tell};
+  if ((request.flags & RIO_MSG_WAITALL) != 0) call.flags = WS_MSG_WAITALL;
+  if (socket.transport() == Transport::kUdp) {
+    if (request.remote != nullptr) call.from = {request.remote, &request.remote_bytes};
+  } else if (const auto peer = socket.peer(); peer.has_value()) {
+    store(*peer, request.remote);
+  }
+  return socket.receive(call);
+}
+
+Outcome send(Socket& socket, const RioRequest& request, const Overlapped& tell) {
+  SendCall call{{&request.data, 1}, 0, std::nullopt, tell};
+  if (request.remote != nullptr && socket.transport() == Transport::kUdp) {
+    WsaError error = WsaError::kOk;
+    call.to = endpoint_from(request.remote, request.remote_bytes, socket.family(), error);
+    if (!call.to) return {error};
+  }
+  return socket.send(call);
+}
+
+/// With the Stack's lock. What does not become pending has completed.
+void start(Socket& socket, RioRequest& request) {
+  Overlapped tell;
+  tell.overlapped = &request.overlapped;
+  tell.has_packet = false;
+  tell.is_limited = false;  // the slab limits
+  tell.finisher = &request;
+  const Outcome outcome =
+      request.slab.sends() ? send(socket, request, tell) : receive(socket, request, tell);
+  if (outcome.error == WsaError::kOk || outcome.error == WsaError::kIoPending) return;
+  socket.stack().post({tell, outcome, &socket, {}});
+}
+
+/// All requests from here on, in order.
+void start_all(Socket& socket, RioRequest* requests) {
+  while (requests != nullptr) start(socket, *std::exchange(requests, requests->next));
+}
+
+/// Starts what was deferred, and then this one. @param request  null: no more than that
+void commit(const RioSocket& queue, RequestSlab& slab, RioRequest* request) noexcept {
+  const SOCKET inner = moved_handle(queue.inner);
+  if (Stack* const stack = stack_of(inner); stack != nullptr) {
+    const Stack::Guard guard(*stack);
+    if (Socket* const socket = stack->find(inner); socket != nullptr) {
+      start_all(*socket, slab.take_deferred());
+      if (request != nullptr) start(*socket, *request);
+      return;
+    }
+  }
+  // Another descriptor's close has taken the socket away.
+  if (request == nullptr) return;
+  request->result.Status = WSA_OPERATION_ABORTED;
+  slab.completions().push(*request, nullptr);
+}
+
+WsaError find_address(const RIO_BUF* slice, bool is_written, WS_sockaddr*& address) noexcept {
+  if (slice == nullptr) return WsaError::kOk;
+  WSABUF memory{};
+  const WsaError error = find_memory(slice, is_written, sizeof(SOCKADDR_INET), memory);
+  address = reinterpret_cast<WS_sockaddr*>(memory.buf);
+  return error;
+}
+
+/// What a receive gives besides the data, and a send takes or gives.
+WsaError find_extras(const Arguments& arguments, RioRequest& request) noexcept {
+  const bool sends = request.slab.sends();
+  if (sends && arguments.local != nullptr) return WsaError::kInval;  // reserved
+  WsaError error = find_address(arguments.local, true, request.local);
+  if (error == WsaError::kOk) error = find_address(arguments.remote, !sends, request.remote);
+  if (error != WsaError::kOk) return error;
+  WSABUF memory{};
+  if (arguments.flags_out != nullptr) {
+    error = find_memory(arguments.flags_out, true, sizeof(ULONG), memory);
+    if (error != WsaError::kOk) return error;
+    request.flags_out = memory.buf;
+  }
+  if (arguments.control == nullptr) return WsaError::kOk;
+  error = find_memory(arguments.control, !sends, RIO_CMSG_BASE_SIZE, memory);
+  if (error != WsaError::kOk || !sends) {
+    request.control = memory.buf;
+    return error;
+  }
+  RIO_CMSG_BUFFER given;
+  std::memcpy(&given, memory.buf, sizeof given);
+  return given.TotalLength > RIO_CMSG_BASE_SIZE ? WsaError::kOpNotSupp : WsaError::kOk;
+}
+
+/// @errors kInval: flags or counts; else those of find_memory, and kOpNotSupp: control data to be
+/// sent
+WsaError fill(RioRequest& request, const Arguments& arguments, Transport transport) noexcept {
+  const bool sends = request.slab.sends(), is_tcp = transport == Transport::kTcp;
+  const DWORD known =
+      RIO_MSG_DEFER | RIO_MSG_DONT_NOTIFY | (is_tcp && !sends ? RIO_MSG_WAITALL : 0u);
+  const bool has_data = arguments.data != nullptr;
+  if ((arguments.flags & ~known) != 0 || arguments.n_data != (has_data ? 1u : 0u) ||
+      (!has_data && is_tcp)) {
+    return WsaError::kInval;  // winsock-rules 207
+  }
+  request.data = {};
+  request.remote = request.local = nullptr;
+  request.remote_bytes = sizeof(SOCKADDR_INET);
+  request.control = request.flags_out = nullptr;
+  request.flags = arguments.flags;
+  request.result = {0, 0, reinterpret_cast<ULONGLONG>(request.slab.socket_context()),
+                    reinterpret_cast<ULONGLONG>(arguments.context)};
+  if (has_data) {
+    const WsaError error = find_memory(arguments.data, !sends, 0, request.data);
+    if (error != WsaError::kOk) return error;
+  }
+  return find_extras(arguments, request);
+}
+
+WsaError submit(RIO_RQ handle, bool sends, const Arguments& arguments) noexcept {
+  INT started = 0;
+  if (stacks_for_call(&started).empty()) return static_cast<WsaError>(started);
+  RioSocket* const queue = find_rio_socket(handle);
+  if (queue == nullptr) return WsaError::kInval;
+  RequestSlab& slab = sends ? *queue->sends : *queue->receives;
+  if (arguments.is_commit_only()) {
+    commit(*queue, slab, nullptr);
+    return WsaError::kOk;
+  }
+  if (slab.completions().is_closed()) return WsaError::kInval;
+  RioRequest* const request = slab.take();
+  if (request == nullptr) return WsaError::kNoBufs;
+  const WsaError error = fill(*request, arguments, queue->transport);
+  if (error != WsaError::kOk) {
+    slab.put_back(*request);
+  } else if ((arguments.flags & RIO_MSG_DEFER) != 0) {
+    slab.defer(*request);
+  } else {
+    commit(*queue, slab, request);
+  }
+  return error;
+}
+
+BOOL answer(WsaError error) noexcept {
+  return error == WsaError::kOk ? TRUE : fail_with(static_cast<DWORD>(error));
+}
+
+}  // namespace
+
+RioRequest::RioRequest(RequestSlab& home) noexcept : Finisher{nullptr, on_rio_end}, slab(home) {}
+
+BOOL PASCAL rio_receive(RIO_RQ SocketQueue, PRIO_BUF pData, ULONG DataBufferCount, DWORD Flags,
+                        PVOID RequestContext) noexcept {
+  return answer(
+      submit(SocketQueue, false,
+             {pData, DataBufferCount, nullptr, nullptr, nullptr, nullptr, Flags, RequestContext}));
+}
+
+int PASCAL rio_receive_ex(RIO_RQ SocketQueue, PRIO_BUF pData, ULONG DataBufferCount,
+                          PRIO_BUF pLocalAddress, PRIO_BUF pRemoteAddress, PRIO_BUF pControlContext,
+                          PRIO_BUF pFlags, DWORD Flags, PVOID RequestContext) noexcept {
+  return answer(submit(SocketQueue, false,
+                       {pData, DataBufferCount, pLocalAddress, pRemoteAddress, pControlContext,
+                        pFlags, Flags, RequestContext}));
+}
+
+BOOL PASCAL rio_send(RIO_RQ SocketQueue, PRIO_BUF pData, ULONG DataBufferCount, DWORD Flags,
+                     PVOID RequestContext) noexcept {
+  return answer(
+      submit(SocketQueue, true,
+             {pData, DataBufferCount, nullptr, nullptr, nullptr, nullptr, Flags, RequestContext}));
+}
+
+BOOL PASCAL rio_send_ex(RIO_RQ SocketQueue, PRIO_BUF pData, ULONG DataBufferCount,
+                        PRIO_BUF pLocalAddress, PRIO_BUF pRemoteAddress, PRIO_BUF pControlContext,
+                        PRIO_BUF pFlags, DWORD Flags, PVOID RequestContext) noexcept {
+  return answer(submit(SocketQueue, true,
+                       {pData, DataBufferCount, pLocalAddress, pRemoteAddress, pControlContext,
+                        pFlags, Flags, RequestContext}));
+}
+
+}  // namespace millrace
