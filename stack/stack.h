@@ -271,6 +271,7 @@ class Stack {
   void lead(Waiter& waiter, uint64_t deadline_ns) noexcept;
   void follow(Waiter& waiter, uint64_t deadline_ns) noexcept;
   void idle(uint64_t& idle_since_ns) noexcept;
+  void let_others_run(uint64_t& idle_since_ns) noexcept;
   bool wait_with_hook(Waiter& waiter, uint64_t deadline_ns, const BlockingHook& hook) noexcept;
   void show_posted() noexcept;
   template <typename Sleep>

@@ -46,6 +46,8 @@ void Stack::lead(Waiter& waiter, uint64_t deadline_ns) noexcept {
       idle_since_ns = last_turn_ns_;
     } else if (config_.stack.idle == IdlePolicy::kSleep) {
       idle(idle_since_ns);
+    } else {
+      let_others_run(idle_since_ns);
     }
   }
   leader_ = nullptr;
@@ -95,6 +97,17 @@ void Stack::idle(uint64_t& idle_since_ns) noexcept {
   lock_.unlock();
   nanosleep(&kNap, nullptr);
   lock_.lock();
+}
+
+// idle = "spin": what is waited for may be stuck in the kernel's softirq thread of this very core (AF_XDP,
+// af_packet), which would not run before the scheduler's next tick, 4 ms away.
+void Stack::let_others_run(uint64_t& idle_since_ns) noexcept {
+  constexpr uint64_t kPatienceNs = 100'000;
+  if (last_turn_ns_ - idle_since_ns < kPatienceNs) return;
+  lock_.unlock();
+  sched_yield();
+  lock_.lock();
+  idle_since_ns = last_turn_ns_;
 }
 
 void Stack::follow(Waiter& waiter, uint64_t deadline_ns) noexcept {
