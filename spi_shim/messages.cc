@@ -134,6 +134,8 @@ bool read_control(const WSABUF& control, uint8_t family, bool is_dual, SendContr
   return true;
 }
 
+}  // namespace
+
 Outcome send_message(Socket& socket, const WSAMSG& message, SendCall& call) noexcept {
   if (socket.transport() != Transport::kUdp) return {WsaError::kOpNotSupp};
   if (message.name != nullptr) {
@@ -150,8 +152,6 @@ Outcome send_message(Socket& socket, const WSAMSG& message, SendCall& call) noex
   if (!is_read) return {WsaError::kInval};
   return socket.send_message(call, control);
 }
-
-}  // namespace
 
 INT PASCAL recv_msg(SOCKET s, LPWSAMSG lpMsg, LPDWORD lpdwNumberOfBytesRecvd,
                     LPWSAOVERLAPPED lpOverlapped,

@@ -41,10 +41,10 @@ struct RioRequest : Finisher {
   WSAOVERLAPPED overlapped{};  ///< by which the Socket knows it
   RIORESULT result{};
   WSABUF data{};                  ///< without memory: the payload is not wanted
-  WS_sockaddr* remote = nullptr;  ///< a SOCKADDR_INET to be filled, or to send to
-  INT remote_bytes = 0;
+  /// The name is a SOCKADDR_INET to be filled, or to send to; Control is the RIO_CMSG_BUFFER without its
+  /// head, or null.
+  WSAMSG message{};
   WS_sockaddr* local = nullptr;
-  char* control = nullptr;
   char* flags_out = nullptr;  ///< a ULONG
   DWORD flags = 0;            ///< RIO_MSG_
 };

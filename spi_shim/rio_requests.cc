@@ -10,6 +10,7 @@
 #include "spi_shim/call.h"
 #include "spi_shim/last_error.h"
 #include "spi_shim/listeners.h"
+#include "spi_shim/messages.h"
 #include "spi_shim/rio.h"
 #include "stack/sockaddr.h"
 
@@ -32,6 +33,12 @@ struct Arguments {
   }
 };
 
+/// Control data as long as the message says.
+void store_control_length(const WSAMSG& message) noexcept {
+  const RIO_CMSG_BUFFER head{static_cast<ULONG>(RIO_CMSG_BASE_SIZE + message.Control.len)};
+  std::memcpy(message.Control.buf - RIO_CMSG_BASE_SIZE, &head, sizeof head);
+}
+
 /// The end of an operation, by any thread, under the Stack's lock.
 void on_rio_end(Finisher& self, const Completion& completion) noexcept {
   auto& request = static_cast<RioRequest&>(self);
@@ -41,17 +48,18 @@ void on_rio_end(Finisher& self, const Completion& completion) noexcept {
   const bool is_fine = is_cut && request.data.buf == nullptr;
   request.result.Status = is_fine ? 0 : static_cast<LONG>(outcome.error);
   request.result.BytesTransferred = outcome.bytes;
+  const bool has_control = request.message.Control.buf != nullptr && !request.slab.sends();
+  if (has_control) {
+    const bool is_told = completion.socket->transport() == Transport::kUdp;
+    if (!is_told || (outcome.error != WsaError::kOk && !is_cut)) request.message.Control.len = 0;
+    store_control_length(request.message);
+  }
   if (request.flags_out != nullptr) {
-    const ULONG flags = outcome.flags | (is_cut ? WS_MSG_TRUNC : 0u);
+    // With control data the flags say which of both was cut.
+    const ULONG flags = outcome.flags | (is_cut && !has_control ? WS_MSG_TRUNC : 0u);
     std::memcpy(request.flags_out, &flags, sizeof flags);
   }
   request.slab.completions().push(request, &completion.socket->stack());
-}
-
-/// Control data that is there but for its contents: an empty list of WSACMSGHDRs.
-void store_no_control(char* to) noexcept {
-  const RIO_CMSG_BUFFER nothing{static_cast<ULONG>(RIO_CMSG_BASE_SIZE)};
-  std::memcpy(to, &nothing, sizeof nothing);
 }
 
 void store(const Endpoint& endpoint, WS_sockaddr* to) noexcept {
@@ -59,29 +67,28 @@ void store(const Endpoint& endpoint, WS_sockaddr* to) noexcept {
   if (to != nullptr) (void)store_endpoint(endpoint, to, &bytes);
 }
 
-// The socket's own address; with one bound to any address the datagram's destination is not known
-// here. Control data of datagrams, their destination among it, is to be asked for in this call.
+// The socket's own address; with one bound to any address control data tells the datagram's destination.
 Outcome receive(Socket& socket, RioRequest& request, const Overlapped& tell) {
   store(socket.local(), request.local);
-  if (request.control != nullptr) store_no_control(request.control);
   ReceiveCall call{{&request.data, 1}, 0, {}, tell};
   if ((request.flags & RIO_MSG_WAITALL) != 0) call.flags = WS_MSG_WAITALL;
+  WSAMSG& message = request.message;
   if (socket.transport() == Transport::kUdp) {
-    if (request.remote != nullptr) call.from = {request.remote, &request.remote_bytes};
+    if (message.Control.buf != nullptr) {
+      call.from = FromAddress::of(message);
+    } else if (message.name != nullptr) {
+      call.from = {message.name, &message.namelen};
+    }
   } else if (const auto peer = socket.peer(); peer.has_value()) {
-    store(*peer, request.remote);
+    store(*peer, message.name);
   }
   return socket.receive(call);
 }
 
 Outcome send(Socket& socket, const RioRequest& request, const Overlapped& tell) {
   SendCall call{{&request.data, 1}, 0, std::nullopt, tell};
-  if (request.remote != nullptr && socket.transport() == Transport::kUdp) {
-    WsaError error = WsaError::kOk;
-    call.to = endpoint_from(request.remote, request.remote_bytes, socket.family(), error);
-    if (!call.to) return {error};
-  }
-  return socket.send(call);
+  const bool is_datagram = socket.transport() == Transport::kUdp;
+  return is_datagram ? send_message(socket, request.message, call) : socket.send(call);
 }
 
 /// With the Stack's lock. What does not become pending has completed.
@@ -132,7 +139,7 @@ WsaError find_extras(const Arguments& arguments, RioRequest& request) noexcept {
   const bool sends = request.slab.sends();
   if (sends && arguments.local != nullptr) return WsaError::kInval;  // reserved
   WsaError error = find_address(arguments.local, true, request.local);
-  if (error == WsaError::kOk) error = find_address(arguments.remote, !sends, request.remote);
+  if (error == WsaError::kOk) error = find_address(arguments.remote, !sends, request.message.name);
   if (error != WsaError::kOk) return error;
   WSABUF memory{};
   if (arguments.flags_out != nullptr) {
@@ -142,17 +149,20 @@ WsaError find_extras(const Arguments& arguments, RioRequest& request) noexcept {
   }
   if (arguments.control == nullptr) return WsaError::kOk;
   error = find_memory(arguments.control, !sends, RIO_CMSG_BASE_SIZE, memory);
-  if (error != WsaError::kOk || !sends) {
-    request.control = memory.buf;
-    return error;
+  if (error != WsaError::kOk) return error;
+  ULONG bytes = memory.len;
+  if (sends) {
+    RIO_CMSG_BUFFER given;
+    std::memcpy(&given, memory.buf, sizeof given);
+    if (given.TotalLength < RIO_CMSG_BASE_SIZE || given.TotalLength > bytes) return WsaError::kInval;
+    bytes = given.TotalLength;
   }
-  RIO_CMSG_BUFFER given;
-  std::memcpy(&given, memory.buf, sizeof given);
-  return given.TotalLength > RIO_CMSG_BASE_SIZE ? WsaError::kOpNotSupp : WsaError::kOk;
+  request.message.Control = {static_cast<ULONG>(bytes - RIO_CMSG_BASE_SIZE),
+                             memory.buf + RIO_CMSG_BASE_SIZE};
+  return WsaError::kOk;
 }
 
-/// @errors kInval: flags or counts; else those of find_memory, and kOpNotSupp: control data to be
-/// sent
+/// @errors kInval: flags, counts or the length of control data; else those of find_memory
 WsaError fill(RioRequest& request, const Arguments& arguments, Transport transport) noexcept {
   const bool sends = request.slab.sends(), is_tcp = transport == Transport::kTcp;
   const DWORD known =
@@ -163,9 +173,10 @@ WsaError fill(RioRequest& request, const Arguments& arguments, Transport transpo
     return WsaError::kInval;  // winsock-rules 207
   }
   request.data = {};
-  request.remote = request.local = nullptr;
-  request.remote_bytes = sizeof(SOCKADDR_INET);
-  request.control = request.flags_out = nullptr;
+  request.message = {};
+  request.message.namelen = sizeof(SOCKADDR_INET);
+  request.local = nullptr;
+  request.flags_out = nullptr;
   request.flags = arguments.flags;
   request.result = {0, 0, reinterpret_cast<ULONGLONG>(request.slab.socket_context()),
                     reinterpret_cast<ULONGLONG>(arguments.context)};

@@ -265,8 +265,8 @@ TEST_F(Rio, ExtrasAreCheckedAsTheDataIs) {
   EXPECT_RIO_ERROR(sends(&address, &address, nullptr), WSAEINVAL);  // reserved
   EXPECT_RIO_ERROR(sends(nullptr, &short_address, nullptr), WSAEINVAL);
   RIO_BUF control = memory.part(192, 64);
-  memory.at<RIO_CMSG_BUFFER>(192)->TotalLength = 64;
-  EXPECT_RIO_ERROR(sends(nullptr, &address, &control), WSAEOPNOTSUPP);
+  memory.at<RIO_CMSG_BUFFER>(192)->TotalLength = 65;
+  EXPECT_RIO_ERROR(sends(nullptr, &address, &control), WSAEINVAL);
   EXPECT_TRUE(is_empty(queue));
 }
 

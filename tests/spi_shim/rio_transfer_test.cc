@@ -121,6 +121,51 @@ TEST_P(RioTransfer, DatagramsCarryAddresses) {
   expect(take(queue), WSAENOTCONN, 0, 5);
 }
 
+TEST_P(RioTransfer, ControlDataTellsWhereADatagramWentAndSaysHowOneIsSent) {
+  const bool is_4 = family() == WS_AF_INET;
+  const INT level = is_4 ? WS_IPPROTO_IP : WS_IPPROTO_IPV6;
+  const INT hops = is_4 ? WS_IP_TTL : WS_IPV6_HOPLIMIT;
+  const RIO_CQ queue = completion_queue();
+  const SOCKET a = datagram(), b = datagram();
+  ASSERT_EQ(ws().set_option(a, level, is_4 ? WS_IP_RECVTTL : WS_IPV6_HOPLIMIT, 1), 0);
+  const RIO_RQ at_a = request_queue(a, queue), at_b = request_queue(b, queue);
+  Registered memory(rio, 1024);
+  constexpr ULONG kControl = 304, kFlags = 400, kTo = 408, kSent = 504;
+  constexpr ULONG kLength = RIO_CMSG_BASE_SIZE + WSA_CMSG_SPACE(sizeof(INT));
+  RIO_BUF data = memory.part(0, 64), flags = memory.part(kFlags, 4), text = memory.put("hello", 600),
+          to = memory.part(kTo, sizeof(SOCKADDR_INET)), sent = memory.part(kSent, 64);
+  std::memcpy(memory.at<char>(kTo), ws().name_of(a).get(), sizeof(SOCKADDR_INET));
+  memory.at<RIO_CMSG_BUFFER>(kSent)->TotalLength = kLength;
+  auto* const wish = memory.at<WSACMSGHDR>(kSent + RIO_CMSG_BASE_SIZE);
+  *wish = {WSA_CMSG_LEN(sizeof(INT)), level, hops};
+  *reinterpret_cast<INT*>(wish + 1) = 77;
+  // With room for it, and without.
+  RIO_BUF control = memory.part(kControl, 64);
+  ASSERT_TRUE(rio.RIOReceiveEx(at_a, &data, 1, nullptr, nullptr, &control, &flags, 0, as_context(1)));
+  ASSERT_TRUE(rio.RIOSendEx(at_b, &text, 1, nullptr, &to, &sent, nullptr, 0, as_context(2)));
+  auto results = take(queue, 2);
+  expect(results[0], 0, 5, 2);
+  expect(results[1], 0, 5, 1);
+  EXPECT_EQ(memory.at<RIO_CMSG_BUFFER>(kControl)->TotalLength, kLength);
+  const auto* const told = memory.at<WSACMSGHDR>(kControl + RIO_CMSG_BASE_SIZE);
+  EXPECT_EQ(told->cmsg_level, level);
+  EXPECT_EQ(told->cmsg_type, hops);
+  EXPECT_EQ(*reinterpret_cast<const INT*>(told + 1), 77);
+  EXPECT_EQ(*memory.at<ULONG>(kFlags), 0u);
+  control.Length = RIO_CMSG_BASE_SIZE + 4;
+  ASSERT_TRUE(rio.RIOReceiveEx(at_a, &data, 1, nullptr, nullptr, &control, &flags, 0, as_context(3)));
+  ASSERT_TRUE(rio.RIOSendEx(at_b, &text, 1, nullptr, &to, nullptr, nullptr, 0, as_context(4)));
+  results = take(queue, 2);
+  expect(results[1], WSAEMSGSIZE, 5, 3);
+  EXPECT_EQ(*memory.at<ULONG>(kFlags), ULONG{WS_MSG_CTRUNC});
+  // What nobody understands is not sent.
+  wish->cmsg_type = 12345;
+  ASSERT_TRUE(rio.RIOSendEx(at_b, &text, 1, nullptr, &to, &sent, nullptr, 0, as_context(5)));
+  expect(take(queue), WSAEINVAL, 0, 5);
+  memory.at<RIO_CMSG_BUFFER>(kSent)->TotalLength = 65;
+  EXPECT_RIO_ERROR(rio.RIOSendEx(at_b, &text, 1, nullptr, &to, &sent, nullptr, 0, nullptr), WSAEINVAL);
+}
+
 TEST_P(RioTransfer, AConnectionCarriesBytesBothWays) {
   const RIO_CQ receives = completion_queue(), sends = completion_queue();
   const auto [client, server] = streams();
