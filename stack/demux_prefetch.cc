@@ -9,33 +9,16 @@
 #include <cstring>
 
 #include "dpdk_io/mbuf.h"
-#include "lwip/prot/ethernet.h"
-#include "lwip/prot/ip.h"
-#include "lwip/prot/ip4.h"
-#include "lwip/prot/ip6.h"
 #include "stack/demux.h"
+#include "stack/frame.h"
 #include "stack/prefetch.h"
 
 namespace millrace {
-namespace {
-
-/// Where the TCP ports stand, in a frame that is a whole TCP segment without IP options.
-/// @return null: it is something else, and nothing is lost but time
-const uint8_t* ports_in(const uint8_t* frame, size_t length, bool& is_v6) noexcept {
-  if (length < SIZEOF_ETH_HDR + IP6_HLEN + 4) return nullptr;
-  const uint8_t* const ip = frame + SIZEOF_ETH_HDR;
-  is_v6 = frame[12] == 0x86;
-  if (is_v6) return ip[6] == IP_PROTO_TCP ? ip + IP6_HLEN : nullptr;
-  const bool is_whole = ip[0] == 0x45 && (ip[6] & 0x3f) == 0 && ip[7] == 0;
-  return is_whole && ip[9] == IP_PROTO_TCP ? ip + IP_HLEN : nullptr;
-}
-
-}  // namespace
 
 const Demux::Bucket* Demux::bucket_for(const rte_mbuf& frame) const noexcept {
   bool is_v6 = false;
   const auto* const bytes = rte_pktmbuf_mtod(&frame, const uint8_t*);
-  const uint8_t* const ports = ports_in(bytes, frame.data_len, is_v6);
+  const uint8_t* const ports = tcp_header_in(bytes, frame.data_len, is_v6);
   if (ports == nullptr) return nullptr;
   ip_addr_t local{}, peer{};
   if (is_v6) {

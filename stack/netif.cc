@@ -18,6 +18,7 @@
 #include "lwip/udp.h"
 #include "netif/ethernet.h"
 #include "stack/demux.h"
+#include "stack/frame.h"
 #include "stack/gate.h"
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
@@ -25,6 +26,7 @@
 #include "stack/path_mtu.h"
 #include "stack/routes.h"
 #include "stack/siblings.h"
+#include "stack/syn_cookies.h"
 #include "stack/tx_checksum.h"
 #include "stack/vlan.h"
 
@@ -157,6 +159,14 @@ err_t Netif::filter(const std::array<uint8_t, 6>& mac, netif_mac_filter_action a
 }
 
 uint32_t Netif::poll() noexcept {
+  const uint32_t n = poll_port();
+  if (syns_.is_empty()) return n;
+  const bool is_flood = engine.syn_cookies->is_flood(engine.clock->now_ns());
+  for (uint32_t left = syns_.due(n, is_flood); left != 0; --left) hand_to_lwip(syns_.pop());
+  return n + syns_.size();
+}
+
+uint32_t Netif::poll_port() noexcept {
   if (is_loop_ && looping_ == 0) return 0;
   std::array<rte_mbuf*, kBurstMax> frames;
   const uint16_t n = receive(frames);
@@ -193,6 +203,13 @@ uint16_t Netif::receive(std::array<rte_mbuf*, kBurstMax>& frames) noexcept {
 }
 
 void Netif::input(rte_mbuf* m) noexcept {
+  if (!is_syn(rte_pktmbuf_mtod(m, const uint8_t*), m->data_len)) return hand_to_lwip(m);
+  if (syns_.push(m)) return;
+  ++counters_.rx_syn_dropped;
+  rte_pktmbuf_free(m);
+}
+
+void Netif::hand_to_lwip(rte_mbuf* m) noexcept {
   netif* const in = accept(m);
   if (in == nullptr) {
     rte_pktmbuf_free(m);

@@ -18,6 +18,7 @@
 #include "stack/counters.h"
 #include "stack/interfaces.h"
 #include "stack/stack.h"
+#include "stack/syn_queue.h"
 
 namespace millrace {
 
@@ -31,10 +32,10 @@ class Netif {
   Netif(const Netif&) = delete;
   Netif& operator=(const Netif&) = delete;
 
-  /// Hands one receive burst to lwIP, and what is another Stack's to that one.
-  /// @return frames received, 0..32
+  /// Hands one receive burst to lwIP, SYNs last (syn_queue.h), and what is another Stack's to that one.
+  /// @return frames received or still waiting
   uint32_t poll() noexcept;
-  /// Hands a frame to lwIP. @owner takes m
+  /// Hands a frame to lwIP; a SYN waits for the next poll(). @owner takes m
   void input(rte_mbuf* m) noexcept;
   /// With several Stacks, for a packet that was in fragments: its owner, once its ports are known.
   /// Called where IP hands it on. @owner takes p if it returns true
@@ -65,6 +66,8 @@ class Netif {
   static err_t on_group4(netif* n, const ip4_addr_t* group, netif_mac_filter_action action);
   static err_t on_group6(netif* n, const ip6_addr_t* group, netif_mac_filter_action action);
   err_t filter(const std::array<uint8_t, 6>& mac, netif_mac_filter_action action);
+  uint32_t poll_port() noexcept;
+  void hand_to_lwip(rte_mbuf* m) noexcept;
   netif* accept(rte_mbuf* m) noexcept;
   bool passes_gate(uint16_t type, const uint8_t* header, netif& in) noexcept;
   void note_question(const pbuf& frame) noexcept;
@@ -92,6 +95,7 @@ class Netif {
   uint32_t looping_ = 0;    ///< frames in the loop ring: 0 spares the poll
   std::array<uint8_t, 6> mac_;
   Burst out_;
+  SynQueue syns_;
   Interfaces interfaces_;
 };
 

@@ -47,6 +47,10 @@ class SynCookies {
   bool are_out(uint64_t now_ns) const noexcept {
     return has_sent_ && now_ns - last_sent_ns_ < 2 * kEpochNs;
   }
+  /// One went out a moment ago.
+  bool is_flood(uint64_t now_ns) const noexcept {
+    return has_sent_ && now_ns - last_sent_ns_ < kMomentNs;
+  }
   /// @return what the SYN offered that this ACK goes back to, or nothing: it brings no cookie of ours
   std::optional<SynOffer> recall(const tcp_hdr& ack, uint64_t now_ns) noexcept;
   /// Shows lwIP the SYN once more. @return true: the connection is half-open now, and awaits the ACK
@@ -62,6 +66,7 @@ class SynCookies {
  private:
   /// A cookie is good in its epoch and the next: longer than a peer repeats its SYN+ACK's answer.
   static constexpr uint64_t kEpochNs = 64'000'000'000;
+  static constexpr uint64_t kMomentNs = 1'000'000;
   static uint32_t epoch_of(uint64_t now_ns) noexcept { return static_cast<uint32_t>(now_ns / kEpochNs); }
 
   Counters& counters_;

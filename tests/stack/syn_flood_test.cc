@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SYNs that nobody means, and the connections of those who mean theirs meanwhile.
 #include "stack/syn_cookies.h"
+#include "stack/syn_queue.h"
 
 #include "tests/support/connected_test.h"
 
@@ -19,6 +20,14 @@ class Syn_Flood : public ConnectedTest {
       run();
       peer().forget();
     }
+  }
+  void send_syn(uint16_t i) {
+    Flow attacker(*this, family(), static_cast<uint16_t>(20'000 + i), 80);
+    attacker.send(tcp().syn().seq(i).mss(1460));
+  }
+  void turn() {
+    const Stack::Guard guard(stack());
+    (void)stack().turn();
   }
   void expect_served(Flow& customer) {
     run();
@@ -159,6 +168,40 @@ TEST_P(Syn_Flood, ALostPoolDelaysTheConnectionThatACookieBrings) {
   const auto served = listener->accept();
   ASSERT_NE(served, nullptr);
   EXPECT_EQ(served->text(), "again");
+}
+
+TEST_P(Syn_Flood, WhoIsConnectedDoesNotWaitForSynsBeforeHisData) {
+  flood(300);
+  for (uint16_t i = 0; i < 10; ++i) send_syn(i);
+  flow->send(tcp().ack().data("first"));
+  turn();
+  EXPECT_EQ(app->text(5), "first");
+  const uint64_t n_before = counters().tx_syn_cookies;
+  for (uint64_t i = 1; i <= 10; ++i) {  // one a turn, when nothing else comes
+    turn();
+    EXPECT_EQ(counters().tx_syn_cookies, n_before + i);
+  }
+}
+
+TEST_P(Syn_Flood, ManySynsAreNotPutOffForever) {
+  flood(300);
+  for (uint16_t i = 0; i < 20; ++i) send_syn(i);
+  const uint64_t n_before = counters().tx_syn_cookies;
+  for (int i = 0; i < 20; ++i) {
+    flow->send(tcp().ack().data("x"));
+    turn();
+  }
+  EXPECT_EQ(counters().tx_syn_cookies, n_before + 20 - SynQueue::kFew);
+}
+
+TEST_P(Syn_Flood, SynsBeyondAThousandAreDroppedAndCounted) {
+  flood(300);
+  for (uint16_t i = 0; i < 1200; ++i) {
+    send_syn(i);
+    if (i % 32 == 31) turn();
+  }
+  run();
+  EXPECT_GT(counters().rx_syn_dropped, 0u);
 }
 
 TEST_P(Syn_Flood, EveryOfferComesBackFromItsNumber) {

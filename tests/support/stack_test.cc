@@ -134,7 +134,7 @@ void StackTest::expect_every_frame_counted() {
   if (stacks_.size() > 1) return;  // copies for all, and loops that hand over, are in more than one
   EXPECT_EQ(c.rx_pkts + c.rx_short + c.rx_other_host + c.rx_other_vlan + c.rx_unknown_type +
                 c.rx_bad_checksum + c.rx_martian + c.rx_source_route + c.rx_unasked_arp +
-                c.rx_arp_conflict,
+                c.rx_arp_conflict + c.rx_syn_dropped,
             wire.rx_pkts + loop_rx)
       << "a received frame is in no counter";
   EXPECT_EQ(c.tx_pkts, wire.tx_pkts + dropped(wire) + loop_tx + second.tx_pkts + dropped(second))
