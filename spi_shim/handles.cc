@@ -18,8 +18,8 @@ namespace {
 struct Moves {
   std::shared_mutex mutex;
   std::unordered_map<SOCKET, SOCKET> to;
-  std::atomic<size_t> n{0};
 };
+constinit std::atomic<size_t> n_moves{0};
 
 Moves& moves() {
   static Moves& all = *new Moves;  // never destroyed: threads end after static objects do
@@ -40,7 +40,7 @@ SOCKET first_handle(SOCKET s) noexcept {
 SOCKET inner_handle(SOCKET s) noexcept { return moved_handle(first_handle(s)); }
 
 SOCKET moved_handle(SOCKET inner) noexcept {
-  if (moves().n.load(std::memory_order_acquire) == 0) return inner;
+  if (n_moves.load(std::memory_order_acquire) == 0) return inner;
   const std::shared_lock guard(moves().mutex);
   const auto it = moves().to.find(inner);
   return it == moves().to.end() ? inner : it->second;
@@ -56,13 +56,13 @@ void move_handle(SOCKET from, SOCKET to) {
     }
   }
   moves().to[from] = to;
-  moves().n = moves().to.size();
+  n_moves = moves().to.size();
 }
 
 void forget_moves() noexcept {
   const std::lock_guard guard(moves().mutex);
   moves().to.clear();
-  moves().n = 0;
+  n_moves = 0;
 }
 
 SOCKET publish(SOCKET inner, DWORD catalog_entry, INT& error) noexcept {
@@ -85,10 +85,10 @@ SOCKET publish_or_close(SOCKET inner, DWORD catalog_entry, LPINT lpErrno) noexce
 }
 
 void retire(SOCKET s) noexcept {
-  if (moves().n.load(std::memory_order_acquire) != 0) {
+  if (n_moves.load(std::memory_order_acquire) != 0) {
     const std::lock_guard guard(moves().mutex);
     moves().to.erase(first_handle(s));
-    moves().n = moves().to.size();
+    n_moves = moves().to.size();
   }
   INT ignored = 0;
   if (upcalls().lpWPUCloseSocketHandle != nullptr) upcalls().lpWPUCloseSocketHandle(s, &ignored);

@@ -15,9 +15,8 @@ HANDLE event_of(const WSAOVERLAPPED& overlapped) noexcept {
 
 }  // namespace
 
-Overlapped overlapped_of(const Socket& socket, const OverlappedArguments& arguments,
-                         const std::optional<WSATHREADID>& thread) noexcept {
-  if (arguments.overlapped == nullptr || !socket.options.is_overlapped) return {};
+Overlapped told_overlapped(const OverlappedArguments& arguments,
+                           const std::optional<WSATHREADID>& thread) noexcept {
   Overlapped tell;
   tell.overlapped = arguments.overlapped;
   tell.routine = arguments.routine;
@@ -32,9 +31,8 @@ Overlapped overlapped_of(const Socket& socket, const OverlappedArguments& argume
   return tell;
 }
 
-std::optional<WSATHREADID> thread_of(const OverlappedArguments& arguments) noexcept {
-  if (arguments.overlapped == nullptr || !arguments.is_there) return std::nullopt;
-  if (arguments.routine == nullptr) return std::nullopt;
+std::optional<WSATHREADID> thread_for_routine(const OverlappedArguments& arguments) noexcept {
+  if (!arguments.is_there) return std::nullopt;
   WSATHREADID thread{};
   if (arguments.thread != nullptr) {
     if (!can_read(arguments.thread)) return std::nullopt;

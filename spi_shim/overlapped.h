@@ -20,12 +20,21 @@ struct OverlappedArguments {
 /// What they ask for. On a socket made without WSA_FLAG_OVERLAPPED they are ignored (contract: B5);
 /// with a routine and no lpOverlapped the call is synchronous (rule 35). The low bit of hEvent keeps
 /// the packet from a port; with a routine hEvent is the caller's own (contract: B18).
-Overlapped overlapped_of(const Socket& socket, const OverlappedArguments& arguments,
-                         const std::optional<WSATHREADID>& thread) noexcept;
+Overlapped told_overlapped(const OverlappedArguments& arguments,
+                           const std::optional<WSATHREADID>& thread) noexcept;
+inline Overlapped overlapped_of(const Socket& socket, const OverlappedArguments& arguments,
+                                const std::optional<WSATHREADID>& thread) noexcept {
+  if (arguments.overlapped == nullptr || !socket.options.is_overlapped) return {};
+  return told_overlapped(arguments, thread);
+}
 
 /// The thread that the routine is to run on. Ws2_32 always names it; a program that has none may leave
 /// it out and means the calling thread. @return nothing: there is no such thread (rule 60)
-std::optional<WSATHREADID> thread_of(const OverlappedArguments& arguments) noexcept;
+std::optional<WSATHREADID> thread_for_routine(const OverlappedArguments& arguments) noexcept;
+inline std::optional<WSATHREADID> thread_of(const OverlappedArguments& arguments) noexcept {
+  if (arguments.overlapped == nullptr || arguments.routine == nullptr) return std::nullopt;
+  return thread_for_routine(arguments);
+}
 
 /// Why an overlapped call cannot start. @errors kFault: no WSAOVERLAPPED, or no thread for its routine;
 /// kInval: a routine on a socket that has a completion port (rule 61)

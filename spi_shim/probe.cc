@@ -10,17 +10,6 @@
 #include <mutex>
 #include <utility>
 
-// Two offsets per probe, each relative to itself: the instruction that may fault, and where to go
-// on.
-#define MILLRACE_PROBE(instruction)       \
-  "1: " instruction                       \
-  "\n"                                    \
-  ".pushsection millrace_probes, \"a\"\n" \
-  ".balign 4\n"                           \
-  ".long 1b - .\n"                        \
-  ".long %l[fault] - .\n"                 \
-  ".popsection\n"
-
 struct ProbeEntry {
   int32_t instruction;
   int32_t fault;
@@ -49,20 +38,6 @@ struct Watched {
 std::mutex mutex;  // of what follows, but for earlier: a fault reads it
 size_t n_watchers = 0;
 std::array<Watched, kSignals.size()> watched;
-
-bool touch_for_reading(const char* at) noexcept {
-  asm goto(MILLRACE_PROBE("movb (%0), %%al") : : "r"(at) : "al", "memory" : fault);
-  return true;
-fault:
-  return false;
-}
-
-bool touch_for_writing(char* at) noexcept {
-  asm goto(MILLRACE_PROBE("orb $0, (%0)") : : "r"(at) : "cc", "memory" : fault);
-  return true;
-fault:
-  return false;
-}
 
 /// Touches the first byte, and the first one of each further page.
 template <typename Touch>

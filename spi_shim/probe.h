@@ -16,7 +16,32 @@
 
 #include "millrace/winsock_types.h"
 
+// Two offsets per probe, each relative to itself: the instruction that may fault, and where to go
+// on. The section goes where the function goes, which the linker may drop as a double.
+#define MILLRACE_PROBE(instruction)       \
+  "1: " instruction                       \
+  "\n"                                    \
+  ".pushsection millrace_probes, \"a?\"\n" \
+  ".balign 4\n"                           \
+  ".long 1b - .\n"                        \
+  ".long %l[fault] - .\n"                 \
+  ".popsection\n"
+
 namespace millrace {
+
+inline bool touch_for_reading(const char* at) noexcept {
+  asm goto(MILLRACE_PROBE("movb (%0), %%al") : : "r"(at) : "al", "memory" : fault);
+  return true;
+fault:
+  return false;
+}
+
+inline bool touch_for_writing(char* at) noexcept {
+  asm goto(MILLRACE_PROBE("orb $0, (%0)") : : "r"(at) : "cc", "memory" : fault);
+  return true;
+fault:
+  return false;
+}
 
 /// @param bytes  0: true, whatever the pointer
 bool can_read(const void* from, size_t bytes) noexcept;
@@ -36,13 +61,16 @@ template <typename T>
 bool can_write_objects(T* to, size_t n) noexcept {
   return is_aligned(to) && can_write(static_cast<void*>(to), n * sizeof(T));
 }
+/// One that is as large as its alignment lies on one page.
 template <typename T>
 bool can_read(const T* from) noexcept {
-  return can_read_objects(from, 1);
+  if constexpr (sizeof(T) != alignof(T)) return can_read_objects(from, 1);
+  return from != nullptr && is_aligned(from) && touch_for_reading(reinterpret_cast<const char*>(from));
 }
 template <typename T>
 bool can_write(T* to) noexcept {
-  return can_write_objects(to, 1);
+  if constexpr (sizeof(T) != alignof(T)) return can_write_objects(to, 1);
+  return to != nullptr && is_aligned(to) && touch_for_writing(reinterpret_cast<char*>(to));
 }
 
 /// Stores an error where the caller wants it; nowhere, if there is no memory.

@@ -33,7 +33,6 @@ struct Started {
   std::mutex mutex;
   int count = 0;
   std::unique_ptr<Runtime> runtime;
-  WSPUPCALLTABLE upcalls{};
 };
 
 Started& started() {
@@ -44,6 +43,7 @@ Started& started() {
 // What every call asks, before and after there is a Runtime.
 constinit std::atomic<Runtime*> running{nullptr};
 constinit std::atomic<uint32_t> n_inside{0};
+constinit WSPUPCALLTABLE upcalls_in_use{};
 
 void signal_event(HANDLE event) {
   INT ignored;
@@ -102,7 +102,7 @@ int add_start(Started& state, WORD version, const WSPUPCALLTABLE& table) noexcep
   if (wanted < LOBYTE(kVersion) * 256u + HIBYTE(kVersion)) return WSAVERNOTSUPPORTED;
   const WSPUPCALLTABLE none{};
   const bool brings_own = std::memcmp(&table, &none, sizeof none) == 0;
-  state.upcalls = brings_own ? own_upcalls() : table;
+  upcalls_in_use = brings_own ? own_upcalls() : table;
   if (state.count != 0) {
     set_application(*state.runtime);  // the latest table's (winsock-rules 4)
   } else if (const int error = bring_up(state); error != 0) {
@@ -148,7 +148,7 @@ void end_requests_of(uint32_t thread) noexcept {
   }
 }
 
-const WSPUPCALLTABLE& upcalls() noexcept { return started().upcalls; }
+const WSPUPCALLTABLE& upcalls() noexcept { return upcalls_in_use; }
 
 int wsp_cleanup(LPINT lpErrno) noexcept {
   if (is_in_hook()) {

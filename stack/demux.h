@@ -139,6 +139,7 @@ class Demux {
   const Bucket* bucket_for(const rte_mbuf& frame) const noexcept;
   void rearm(Bucket& bucket) noexcept;
   void rearm(tcp_pcb& pcb, Bucket& bucket) noexcept;
+  void arm(const tcp_pcb& pcb, Bucket& bucket) noexcept;
   void look_at(Bucket& bucket, uint32_t tick) noexcept;
   static uint32_t next_look(const tcp_pcb& pcb, uint32_t now) noexcept;
   bool is_due(const Bucket& bucket) const noexcept;

@@ -88,12 +88,14 @@ void Demux::rearm(Bucket& bucket) noexcept {
 
 void Demux::rearm(tcp_pcb& pcb, Bucket& bucket) noexcept {
   pcb.ext_args[0].data = &bucket;
-  rearm(pcb);
+  arm(pcb, bucket);
 }
 
 void Demux::rearm(const tcp_pcb& pcb) noexcept {
-  if (pcb.state == CLOSED || pcb.state == LISTEN) return;
-  Bucket& bucket = bucket_of(pcb);
+  if (pcb.state != CLOSED && pcb.state != LISTEN) arm(pcb, bucket_of(pcb));
+}
+
+void Demux::arm(const tcp_pcb& pcb, Bucket& bucket) noexcept {
   if (is_hurried(pcb) && !bucket.is_hurried) {
     bucket.is_hurried = true;
     hurried_.push_back(&bucket);
