@@ -2,7 +2,7 @@
 // millrace-lat: measures round trips and throughput of millrace's sockets, or of the Linux
 // kernel's.
 //
-//   millrace-lat server     --config a.toml --address 10.0.0.1:7777
+//   millrace-lat server     --config a.toml --address 10.0.0.1:7777     and ports 7, 9 and 19
 //   millrace-lat ping-pong  --config b.toml --address 10.0.0.1:7777 --size 64 --json out.json
 //   millrace-lat throughput --config b.toml --address 10.0.0.1:7777 --size 65536 --receive
 //   millrace-lat ping-pong  --kernel --spin --self --udp
@@ -123,10 +123,12 @@ void serve(Transport& transport, const Options& options) {
 /// @return the exit code
 int run(const CLI::App& app, const Options& options) {
   catch_signals();
-  const auto transport = options.is_kernel
-                             ? make_kernel_transport(options.is_nonblocking, options.congestion)
-                             : make_spi_transport(options.is_nonblocking);
-  if (app.got_subcommand("server")) {
+  const bool is_server = app.got_subcommand("server");
+  const auto transport =
+      options.is_kernel ? make_kernel_transport(options.is_nonblocking, options.congestion)
+      : is_server       ? make_port_transport(options.is_nonblocking, options.address)
+                        : make_spi_transport(options.is_nonblocking);
+  if (is_server) {
     serve(*transport, options);
     return EXIT_SUCCESS;
   }
@@ -149,7 +151,8 @@ int main(int argc, char** argv) {
   options.address_text = "127.0.0.1:7777";
   CLI::App app("Measures round trips and throughput of millrace's sockets, or of the kernel's.");
   app.require_subcommand(1);
-  auto* const server = app.add_subcommand("server", "echo on TCP and UDP, until a signal comes");
+  auto* const server = app.add_subcommand("server", "echo on TCP and UDP; millrace: and over TCP echo, discard and chargen on ports "
+                                        "7, 9 and 19 of the same address; until a signal comes");
   auto* const ping = app.add_subcommand("ping-pong", "one message under way at a time");
   auto* const bulk = app.add_subcommand("throughput", "as many messages as possible, one way");
   for (auto* const each : {server, ping, bulk}) add_common(*each, line);
