@@ -4,6 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace millrace::lat {
 namespace {
@@ -12,7 +13,8 @@ constexpr int kBacklog = 4096;      // clients that come all at once
 constexpr int kMostAccepting = 64;  // of each listener
 constexpr int kMostSteps = 16;      // of a connection that never has to wait, before others have their turn
 constexpr ULONG_PTR kFirstError = 0x8000'0000;  // NTSTATUS: what is below is no failure
-constexpr size_t kEchoBytes = 32 * 1024;
+constexpr DWORD kLeastEchoBytes = 2048;       // a thousand connections with small messages take 2 MiB
+constexpr DWORD kMostEchoBytes = 128 * 1024;
 constexpr size_t kSinkBytes = 256 * 1024;
 
 [[noreturn]] void fail(const char* call) {
@@ -73,6 +75,7 @@ class Services::Connection {
 
   void drive(Operation& operation, Doing did, DWORD n_bytes);
   Next begin(DWORD& n_bytes);
+  void make_room(DWORD n_bytes);
   Next receive(DWORD& n_bytes);
   Next send(const char* bytes, DWORD& n_bytes);
   Next outcome(int result);
@@ -85,6 +88,8 @@ class Services::Connection {
   Doing doing_ = Doing::kAccept;  ///< what receiving_ is for: of an echo it sends, too
   Operation receiving_;
   Operation sending_;  ///< chargen's
+  DWORD buffer_bytes_ = 0;
+  bool was_full_ = false;  ///< what came last filled the buffer
   std::unique_ptr<char[]> buffer_;
   char names_[2 * (sizeof(sockaddr_in) + 16)];  ///< AcceptEx wants the room
 };
@@ -130,6 +135,7 @@ void Services::Connection::drive(Operation& operation, Doing did, DWORD n_bytes)
     } else if (did == Doing::kAccept) {
       next = begin(n_bytes);
     } else if (sends) {
+      was_full_ = is_echo() && n_bytes == buffer_bytes_;
       next = is_echo() ? send(buffer_.get(), n_bytes) : send(pattern.data(), n_bytes = pattern.size());
     } else {
       next = receive(n_bytes);
@@ -160,7 +166,7 @@ Services::Connection::Next Services::Connection::begin(DWORD& n_bytes) {
       !SetFileCompletionNotificationModes(handle, FILE_SKIP_COMPLETION_PORT_ON_SUCCESS)) {
     return Next::kOver;
   }
-  if (is_echo()) buffer_ = std::make_unique_for_overwrite<char[]>(kEchoBytes);
+  if (is_echo()) make_room(kLeastEchoBytes);
   if (listener_.service == Service::kChargen) {
     drive(sending_, Doing::kSend, 0);
     if (socket_ == INVALID_SOCKET) return Next::kOver;
@@ -168,9 +174,16 @@ Services::Connection::Next Services::Connection::begin(DWORD& n_bytes) {
   return receive(n_bytes);
 }
 
+// While nothing is in it: what came has been sent.
+void Services::Connection::make_room(DWORD n_bytes) {
+  buffer_bytes_ = n_bytes;
+  buffer_ = std::make_unique_for_overwrite<char[]>(n_bytes);
+}
+
 Services::Connection::Next Services::Connection::receive(DWORD& n_bytes) {
+  if (std::exchange(was_full_, false) && buffer_bytes_ < kMostEchoBytes) make_room(4 * buffer_bytes_);
   WSABUF buffer{sink.size(), sink.data()};
-  if (is_echo()) buffer = {kEchoBytes, buffer_.get()};
+  if (is_echo()) buffer = {buffer_bytes_, buffer_.get()};
   DWORD flags = 0;
   return outcome(WSARecv(socket_, &buffer, 1, &n_bytes, &flags, &receiving_, nullptr));
 }
