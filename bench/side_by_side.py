@@ -33,6 +33,10 @@ TESTS = {
     "bulk-in": ["send"],
     "bulk-out": ["receive"],
 }
+WITH_PERCENTILES = ["echo-spin", "echo-block", "requests-64"]
+# Of a core, in the kernel's user time: others' work during a run, above which it is done again.
+MOST_OTHERS = 0.05
+MOST_ATTEMPTS = 4
 WITH_OFFLOADS = ["echo-spin", "requests-64", "bulk-in", "bulk-out"]
 
 
@@ -131,14 +135,44 @@ def resident_kib(pid):
             "of_that_hugepages_kib": sizes["HugetlbPages:"]}
 
 
+def user_seconds_of(pid):
+    """Of a process, with its threads."""
+    with open(f"/proc/{pid}/stat") as stat:
+        return int(stat.read().rsplit(")", 1)[1].split()[11]) / os.sysconf("SC_CLK_TCK")
+
+
+def user_seconds_of_all():
+    with open("/proc/stat") as stat:
+        return sum(map(int, stat.readline().split()[1:3])) / os.sysconf("SC_CLK_TCK")
+
+
+def undisturbed(server, words, process):
+    """Runs the client, again if others compute meanwhile; the least disturbed one, and the cores that others took."""
+    best = None
+    for attempt in range(MOST_ATTEMPTS):
+        if attempt != 0:
+            time.sleep(1)
+        before = (time.monotonic(), user_seconds_of_all(), user_seconds_of(process.pid), os.times().children_user)
+        done = client(server, words)
+        after = (time.monotonic(), user_seconds_of_all(), user_seconds_of(process.pid), os.times().children_user)
+        elapsed, everything, servers, clients = (b - a for a, b in zip(before, after))
+        others = max(0.0, (everything - servers - clients) / elapsed)
+        if best is None or others < best[1]:
+            best = (done, others)
+        if others <= MOST_OTHERS:
+            break
+    return best
+
+
 def measure(server, tests, round_number, runs):
     with server.running() as process:
         for test in tests:
             words = [*TESTS[test], "--duration", SECONDS]
-            if test in ("echo-spin", "echo-block", "requests-64"):
-                words += ["--hgrm", f"{OUT}/{server.name}-{test}.{round_number}.hgrm"]
-            done = client(server, words)
-            result = {"server": server.name, "test": test, "round": round_number, "offloads": server.offloads}
+            if test in WITH_PERCENTILES:
+                words += ["--hgrm", f"{OUT}/{server.name}-{test}{'-offloads' if server.offloads else ''}.{round_number}.hgrm"]
+            done, others = undisturbed(server, words, process)
+            result = {"server": server.name, "test": test, "round": round_number, "offloads": server.offloads,
+                      "others_cores": round(others, 3)}
             if done.returncode == 0:
                 result |= {"ok": True} | {k: v for k, v in json.loads(done.stdout).items() if k != "test"}
             else:
@@ -153,8 +187,9 @@ def measure(server, tests, round_number, runs):
 def main():
     run("ip", "netns", "add", CLIENT_NETNS)
     atexit.register(run, "ip", "netns", "del", CLIENT_NETNS, check=False)
-    # Connections that have just ended must not keep their ports for a minute.
-    run("ip", "netns", "exec", CLIENT_NETNS, "sysctl", "-w", "net.ipv4.tcp_tw_reuse=1",
+    # Connections that have ended must not keep their ports for a minute: connect() would look for a free one for
+    # milliseconds. What is in TIME_WAIT beyond this number is forgotten.
+    run("ip", "netns", "exec", CLIENT_NETNS, "sysctl", "-w", "net.ipv4.tcp_max_tw_buckets=1000",
         "net.ipv4.ip_local_port_range=1024 65535")
     names = {name: None for name in ("epoll-spin", "epoll-block", "millrace-af_xdp", "millrace-af_packet")}
     names |= {name: shlex.split(command) for name, _, command in (word.partition("=") for word in sys.argv[7:])}

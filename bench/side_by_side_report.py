@@ -37,9 +37,9 @@ def summary(values):
 
 def server_rows(out):
     """{(server, test, offloads): {round: value}}, and the resident memory by server."""
-    values, resident = {}, {}
+    values, resident, others = {}, {}, []
     if not os.path.exists(out + "/runs.jsonl"):
-        return values, resident
+        return values, resident, others
     with open(out + "/runs.jsonl") as runs:
         for run in map(json.loads, runs):
             if not run["ok"]:
@@ -48,7 +48,8 @@ def server_rows(out):
             values.setdefault((run["server"], run["test"], run["offloads"]), {})[run["round"]] = run[key] * scale
             if "resident_kib" in run:
                 resident[run["server"]] = {k: v for k, v in run.items() if k.endswith("_kib")}
-    return values, resident
+            others.append(run["others_cores"])
+    return values, resident, others
 
 
 def path_rows(out):
@@ -144,11 +145,13 @@ def machine():
 
 def main():
     out, json_file = sys.argv[1:]
-    values, resident = server_rows(out)
+    values, resident, others = server_rows(out)
     rows = rows_of_servers(values) + rows_of_paths(path_rows(out)) + rows_of_memory(resident)
     print_table(rows)
+    if others:
+        print(f"others' processes took {statistics.median(others):.3f} cores during a run, at most {max(others):.2f}")
     with open(json_file, "w") as file:
-        json.dump({"machine": machine(), "rows": rows}, file, indent=1)
+        json.dump({"machine": machine(), "others_cores": others, "rows": rows}, file, indent=1)
         file.write("\n")
 
 
