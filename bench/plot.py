@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Plots, as small SVG files, of what millrace-lat and bench/side-by-side write.
 
@@ -83,13 +83,15 @@ def ratios(out, path):
     figure, axes = plt.subplots()
     for number, reference in enumerate(("epoll-spin", "epoll-block")):
         for at, row in enumerate(rows):
-            found = next(c["ratio"] for c in row["compared"] if c["to"] == reference)
+            found = next((c["ratio"] for c in row["compared"] if c["to"] == reference), None)
+            if found is None:
+                continue
             # A round trip is better when it is shorter.
             values = [found[key] for key in ("median", "least", "most")]
             median, least, most = [1 / v for v in values] if row["unit"] == "us" else values
             least, most = min(least, most), max(least, most)
             axes.barh(at + 0.2 - 0.4 * number, median, 0.38, xerr=[[median - least], [most - median]], color=f"C{number}",
-                      error_kw={"linewidth": 0.8}, label=f"beside {reference}" if at == 0 else None)
+                      error_kw={"linewidth": 0.8}, label=f"beside {reference}" if at == len(rows) - 1 else None)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [row["test"] for row in rows])
     axes.invert_yaxis()
