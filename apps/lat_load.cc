@@ -9,14 +9,12 @@
 #include <utility>
 
 #include "apps/lat_connected.h"
+#include "apps/lat_sweep.h"
 
 namespace millrace::lat {
 namespace {
 
 constexpr uint64_t kPatienceNs = 1'000'000'000;  // for what is under way when nothing more is due
-constexpr int kHalvings = 3;
-constexpr int kMostRates = 40;
-constexpr double kLimitFactor = 10;
 constexpr int kMostReceives = 64;  // of a connection, before messages that are due have their turn
 
 /// When message i is due.
@@ -182,8 +180,6 @@ class Run {
   LoadResult result_;
 };
 
-double p99_us(const LoadResult& result) { return static_cast<double>(result.latency.percentile(99)) / 1000; }
-
 }  // namespace
 
 LoadResult under_load(Transport& transport, const Options& options, double rate_per_s) {
@@ -191,27 +187,7 @@ LoadResult under_load(Transport& transport, const Options& options, double rate_
 }
 
 SweepResult sweep(Transport& transport, const Options& options) {
-  SweepResult result;
-  result.limit_us = options.limit_us;
-  double good = 0;
-  double bad = 0;
-  double rate = options.rate_per_s;
-  for (int n = 0, halvings = 0; n < kMostRates && halvings <= kHalvings && !is_stopping; ++n) {
-    result.rates.push_back(under_load(transport, options, rate));
-    const LoadResult& last = result.rates.back();
-    if (result.limit_us == 0) result.limit_us = kLimitFactor * p99_us(last);
-    const bool is_good = last.keeps_up() && p99_us(last) <= result.limit_us;
-    (is_good ? good : bad) = rate;
-    if (good == 0) break;  // the first one already
-    halvings += bad != 0 ? 1 : 0;
-    rate = bad == 0 ? rate * options.step : (good + bad) / 2;
-  }
-  std::sort(result.rates.begin(), result.rates.end(),
-            [](const LoadResult& a, const LoadResult& b) { return a.offered_per_s < b.offered_per_s; });
-  for (size_t i = 0; i < result.rates.size(); ++i) {
-    if (result.rates[i].offered_per_s == good) result.knee = i;
-  }
-  return result;
+  return find_knee(options, [&](double rate) { return under_load(transport, options, rate); });
 }
 
 }  // namespace millrace::lat
