@@ -43,7 +43,7 @@ TEST(Sweep, HalvesTheWayBackToTheLastRateThatWasKeptUpWith) {
 TEST(Sweep, EndsWhereP99IsAboveTheLimit) {
   const auto slower_and_slower = [](double rate) { return at(rate, 1e9, static_cast<uint64_t>(rate) * 1000); };
   const SweepResult result = find_knee(options_of(100, 2, 500), slower_and_slower);
-  EXPECT_EQ(rates_of(result), (std::vector<double>{100, 200, 400, 450, 500, 600, 800}));
+  EXPECT_EQ(rates_of(result), (std::vector<double>{100, 200, 400, 500, 550, 600, 800}));
   ASSERT_LT(result.knee, result.rates.size());
   EXPECT_EQ(result.rates[result.knee].offered_per_s, 500);
 }
