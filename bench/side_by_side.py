@@ -194,6 +194,7 @@ def measure(server, tests, round_number, runs):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # namespaces go, servers too
     run("ip", "netns", "add", CLIENT_NETNS)
     atexit.register(run, "ip", "netns", "del", CLIENT_NETNS, check=False)
     # Connections that have ended must not keep their ports for a minute: connect() would look for a free one for
