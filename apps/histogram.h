@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iosfwd>
+#include <span>
 #include <vector>
 
 namespace millrace {
@@ -49,6 +50,9 @@ class Histogram {
   /// The value that `percent` (0 .. 100) of all values do not exceed: the top of its slot, at most
   /// a thousandth above the value recorded, and never above max(). 0 when nothing was recorded.
   uint64_t percentile(double percent) const noexcept;
+
+  /// What was counted, by slot, in HdrHistogram's order.
+  std::span<const uint64_t> counts() const noexcept { return counts_; }
 
   /// HdrHistogram's percentile distribution: five lines for each halving of what is left above.
   ///

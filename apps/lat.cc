@@ -2,9 +2,11 @@
 // millrace-lat: measures round trips and throughput of millrace's sockets, or of the Linux
 // kernel's.
 //
-//   millrace-lat server     --config a.toml --address 10.0.0.1:7777
+//   millrace-lat server     --config a.toml --address 10.0.0.1:7777     and ports 7, 9 and 19
 //   millrace-lat ping-pong  --config b.toml --address 10.0.0.1:7777 --size 64 --json out.json
 //   millrace-lat throughput --config b.toml --address 10.0.0.1:7777 --size 65536 --receive
+//   millrace-lat under-load --config b.toml --address 10.0.0.1:7777 --rate 50000 --connections 8 --hlog out.hlog
+//   millrace-lat under-load --kernel --address 10.0.0.1:7777 --sweep --json sweep.json
 //   millrace-lat ping-pong  --kernel --spin --self --udp
 //
 // --self runs the server in this process, too, on a second thread: all that the embedded loopback,
@@ -59,6 +61,23 @@ void add_common(CLI::App& app, CommandLine& line) {
   app.add_flag("--kernel", options.is_kernel, "use the kernel's sockets instead of millrace's");
   app.add_option("--congestion", options.congestion,
                  "the kernel's congestion control, such as cubic");
+}
+
+void add_load(CLI::App& app, Options& options) {
+  app.add_option("--rate", options.rate_per_s, "messages a second, of all connections; of a sweep the first")
+      ->check(CLI::Range(1.0, 1e8))
+      ->capture_default_str();
+  app.add_option("--connections", options.n_connections, "messages are spread over as many")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_flag("--sweep", options.sweeps, "rising rates, up to what is not kept up with or too slow: the knee");
+  app.add_option("--step", options.step, "of a sweep: from one rate to the next, times")
+      ->check(CLI::Range(1.05, 10.0))
+      ->capture_default_str();
+  app.add_option("--limit-us", options.limit_us, "of a sweep: the most p99; 0: ten times the first rate's")
+      ->check(CLI::Range(0.0, 1e6));
+  app.add_option("--hgrm", options.hgrm_path, "write HdrHistogram's percentile distribution, of a sweep the knee's");
+  app.add_option("--hlog", options.hlog_path, "write HdrHistogram's log: each second, of a sweep each rate");
 }
 
 void add_client(CLI::App& app, CommandLine& line) {
@@ -123,10 +142,12 @@ void serve(Transport& transport, const Options& options) {
 /// @return the exit code
 int run(const CLI::App& app, const Options& options) {
   catch_signals();
-  const auto transport = options.is_kernel
-                             ? make_kernel_transport(options.is_nonblocking, options.congestion)
-                             : make_spi_transport(options.is_nonblocking);
-  if (app.got_subcommand("server")) {
+  const bool is_server = app.got_subcommand("server");
+  const auto transport =
+      options.is_kernel ? make_kernel_transport(options.is_nonblocking, options.congestion)
+      : is_server       ? make_port_transport(options.is_nonblocking, options.address)
+                        : make_spi_transport(options.is_nonblocking);
+  if (is_server) {
     serve(*transport, options);
     return EXIT_SUCCESS;
   }
@@ -135,6 +156,16 @@ int run(const CLI::App& app, const Options& options) {
     const PingPongResult result = ping_pong(*transport, options);
     report(options, result, transport->counters());
     return result.round_trips.count() != 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  }
+  if (app.got_subcommand("under-load") && options.sweeps) {
+    const SweepResult result = sweep(*transport, options);
+    report(options, result, transport->counters());
+    return result.knee < result.rates.size() ? EXIT_SUCCESS : EXIT_FAILURE;
+  }
+  if (app.got_subcommand("under-load")) {
+    const LoadResult result = under_load(*transport, options, options.rate_per_s);
+    report(options, result, transport->counters());
+    return result.n_unanswered == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   const BulkResult result = throughput(*transport, options);
   report(options, result, transport->counters());
@@ -149,11 +180,14 @@ int main(int argc, char** argv) {
   options.address_text = "127.0.0.1:7777";
   CLI::App app("Measures round trips and throughput of millrace's sockets, or of the kernel's.");
   app.require_subcommand(1);
-  auto* const server = app.add_subcommand("server", "echo on TCP and UDP, until a signal comes");
+  auto* const server = app.add_subcommand("server", "echo on TCP and UDP; millrace: and over TCP echo, discard and chargen on ports "
+                                        "7, 9 and 19 of the same address; until a signal comes");
   auto* const ping = app.add_subcommand("ping-pong", "one message under way at a time");
   auto* const bulk = app.add_subcommand("throughput", "as many messages as possible, one way");
-  for (auto* const each : {server, ping, bulk}) add_common(*each, line);
-  for (auto* const each : {ping, bulk}) add_client(*each, line);
+  auto* const load = app.add_subcommand("under-load", "messages at a given rate, whether or not they come back");
+  for (auto* const each : {server, ping, bulk, load}) add_common(*each, line);
+  for (auto* const each : {ping, bulk, load}) add_client(*each, line);
+  add_load(*load, options);
   ping->add_option("--warmup", options.warmup_s, "seconds before those")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
@@ -166,6 +200,10 @@ int main(int argc, char** argv) {
     options.address = parse_peer(options.address_text);
     if (line.is_udp && options.size_bytes > 65507) {
       throw CLI::ValidationError("--size", "a datagram has at most 65507 bytes");
+    }
+    if (load->parsed()) {
+      options.is_nonblocking = true;  // it must not wait for what is late
+      if (options.size_bytes < 8) throw CLI::ValidationError("--size", "a message carries its number: 8 bytes");
     }
   } catch (const CLI::ParseError& e) {
     return app.exit(e);

@@ -4,43 +4,16 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
-#include <thread>
+
+#include "apps/lat_connected.h"
 
 namespace millrace::lat {
 namespace {
 
 constexpr uint64_t kDatagramPatienceNs = 100'000'000;
 constexpr uint64_t kStreamPatienceNs = 5'000'000'000;
-constexpr uint64_t kConnectPatienceNs = 5'000'000'000;
 constexpr uint64_t kDrainPatienceNs = 30'000'000'000;
 constexpr int kAttempts = 50;  // of a datagram that must get through
-
-/// Tries until it works: the server may still be starting, or the link coming up.
-Handle connect(Transport& transport, const Options& options) {
-  const uint64_t end = now_ns() + kConnectPatienceNs;
-  for (;;) {
-    try {
-      return transport.connect(options.protocol, options.address);
-    } catch (const std::runtime_error&) {
-      if (now_ns() > end || is_stopping) throw;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-}
-
-class Connected {
- public:
-  Connected(Transport& transport, const Options& options)
-      : transport_(transport), handle_(connect(transport, options)) {}
-  ~Connected() { transport_.close(handle_); }
-  Connected(const Connected&) = delete;
-  Connected& operator=(const Connected&) = delete;
-  Handle handle() const noexcept { return handle_; }
-
- private:
-  Transport& transport_;
-  Handle handle_;
-};
 
 /// Sends one message at a time and waits for it to come back.
 class Pinger {

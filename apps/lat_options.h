@@ -26,6 +26,12 @@ struct Options {
   std::string congestion;  ///< of the kernel's streams; empty: the machine's default
   std::string json_path;
   std::string hgrm_path;
+  std::string hlog_path;
+  double rate_per_s = 1000;  ///< under-load: of all connections together
+  uint32_t n_connections = 1;
+  bool sweeps = false;     ///< under-load: rising rates up to the knee
+  double step = 1.5;       ///< of a sweep: from one rate to the next
+  double limit_us = 0;     ///< of a sweep: what p99 may be; 0: ten times that of the first rate
 };
 
 /// Set by SIGINT and SIGTERM; runs end at the next look, at the latest after kReceiveTimeoutMs.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "apps/lat_client.h"
+#include "apps/lat_load.h"
 
 namespace millrace::lat {
 
@@ -10,6 +11,8 @@ namespace millrace::lat {
 /// @throws std::runtime_error when a file cannot be written
 void report(const Options& options, const PingPongResult& result, const Counters& counters);
 void report(const Options& options, const BulkResult& result, const Counters& counters);
+void report(const Options& options, const LoadResult& result, const Counters& counters);
+void report(const Options& options, const SweepResult& result, const Counters& counters);
 void report_server(const Options& options, const Counters& counters);
 
 }  // namespace millrace::lat

@@ -29,7 +29,9 @@ void Server::run() {
   while (!is_stopping) {
     readable.clear();
     transport_.wait_readable(handles_, readable);
-    for (const Handle handle : readable) serve(handle, readable.size() == 1);
+    for (const Handle handle : readable) {
+      serve(handle, readable.size() == 1 && !transport_.has_other_work());
+    }
   }
 }
 

@@ -60,12 +60,19 @@ class Transport {
   /// Blocks until one of `handles` can be read, or kReceiveTimeoutMs; appends those that can.
   virtual void wait_readable(std::span<const Handle> handles, std::vector<Handle>& readable) = 0;
 
+  /// True while whoever waits for `handles` should come back soon, because wait_readable() serves
+  /// others, too.
+  virtual bool has_other_work() const noexcept { return false; }
+
   /// What the interface counts about itself; the kernel's counts nothing.
   virtual Counters counters() const { return {}; }
 };
 
 /// millrace, through the SPI. @throws std::runtime_error when WSPStartup fails (it says why itself)
 std::unique_ptr<Transport> make_spi_transport(bool is_nonblocking);
+
+/// The same for a server: it has the services of lat_services.h on the address's other ports.
+std::unique_ptr<Transport> make_port_transport(bool is_nonblocking, const Peer& address);
 
 /// The Linux kernel's sockets; nonblocking: spins on receives. @param congestion  of streams, as in
 /// TCP_CONGESTION; empty: the machine's default
