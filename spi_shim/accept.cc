@@ -81,7 +81,7 @@ WsaError carry_out(int verdict, const Accepted& pending) noexcept {
   Socket* const listener = stack->find(pending.listener);
   if (socket == nullptr || listener == nullptr) verdict = CF_REJECT;
   if (verdict == CF_DEFER) {
-    listener->give_back(*socket);
+    listener->give_back(*socket, true);
     stack->erase(pending.inner);
     return WsaError::kTryAgain;
   }
