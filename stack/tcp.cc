@@ -197,6 +197,8 @@ WsaError TcpSocket::start_connect(const Endpoint& peer) {
   if (error != WsaError::kOk) return error;
   const ip_addr_t ip = to_lwip(peer.address);
   netif* const route = route_of(options, pcb_->local_ip, ip);
+  const bool strays = route != engine.loop && is_loopback(local_.address);
+  if (strays) return WsaError::kAddrNotAvail;  // RFC 1122 3.2.1.3: no loopback address leaves the host
   if (route == nullptr) {
     return stack_.is_cut_off(*this) ? WsaError::kNetDown : WsaError::kNetUnreach;
   }
