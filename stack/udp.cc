@@ -152,7 +152,7 @@ Outcome UdpSocket::fill(BufferCursor& to, uint32_t flags, const FromAddress& fro
   if (from.address != nullptr) {
     store_endpoint(source_of(parcel_of(inbox_.front())), from.address, from.length);
   } else if (from.length != nullptr) {
-    return fill_message(to, flags, from.message());
+    return fill_message(to, flags, from);
   }
   const Outcome outcome = take_from(inbox_, to, kUdpServiceFlags, flags);
   stack_.counters.bytes_copied += outcome.bytes;
