@@ -43,7 +43,8 @@ std::optional<Accepted> take(SOCKET s, WS_sockaddr* addr, LPINT addrlen, Listene
         return std::nullopt;
       }
     }
-    listener = {call.inner(), socket.twins(),
+    const auto twins = socket.twins();
+    listener = {call.inner(), {twins.begin(), twins.end()},
                 catalog_entry_of(socket.family(), socket.transport() == Transport::kTcp)
                     .dwCatalogEntryId,
                 socket.selection()};

@@ -178,10 +178,7 @@ bool with_socket(SOCKET inner, Change change) noexcept {
 /// Nobody asks for the connections that wait: from now on they are anybody's.
 void offer(std::span<const SOCKET> all) noexcept {
   for (const SOCKET one : all) {
-    (void)with_socket(one, [](Socket& socket) {
-      socket.offer_connections();
-      return true;
-    });
+    (void)with_socket(one, [](Socket& socket) { return socket.offer_connections(), true; });
   }
 }
 
@@ -196,8 +193,9 @@ bool serve_one(SOCKET listener) noexcept {
     const Socket* const socket = stack->find(listener);
     if (socket == nullptr) return false;
     is_asked = socket->has_accepts();
-    all = socket->twins();
-    all.insert(all.begin(), listener);
+    const auto twins = socket->twins();
+    all.assign(1, listener);
+    all.insert(all.end(), twins.begin(), twins.end());
   }
   if (!is_asked) {
     offer(all);
@@ -305,7 +303,8 @@ WsaError start(SOCKET s, std::unique_ptr<Acceptance> acceptance, SOCKET accept_s
     if (!call) return static_cast<WsaError>(error);
     if (!call.socket().is_listening()) return WsaError::kInval;
     acceptance->listener = call.inner();
-    twins = call.socket().twins();
+    const auto now = call.socket().twins();
+    twins.assign(now.begin(), now.end());
   }
   const WsaError unfit = take_socket(accept_socket, acceptance->listener, overlapped,
                                      acceptance->socket);

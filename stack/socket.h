@@ -190,8 +190,8 @@ class Socket {
   virtual bool is_listening() const noexcept { return false; }
   virtual bool is_connected() const noexcept = 0;
 
-  std::vector<SOCKET> twins() const {
-    return listening == nullptr ? std::vector<SOCKET>{} : listening->twins;
+  std::span<const SOCKET> twins() const noexcept {
+    return listening == nullptr ? std::span<const SOCKET>{} : listening->twins;
   }
 
   Transport transport() const noexcept { return transport_; }
