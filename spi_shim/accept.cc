@@ -43,7 +43,8 @@ std::optional<Accepted> take(SOCKET s, WS_sockaddr* addr, LPINT addrlen, Listene
         return std::nullopt;
       }
     }
-    listener = {call.inner(), socket.twins(),
+    const auto twins = socket.twins();
+    listener = {call.inner(), {twins.begin(), twins.end()},
                 catalog_entry_of(socket.family(), socket.transport() == Transport::kTcp)
                     .dwCatalogEntryId,
                 socket.selection()};
@@ -81,7 +82,7 @@ WsaError carry_out(int verdict, const Accepted& pending) noexcept {
   Socket* const listener = stack->find(pending.listener);
   if (socket == nullptr || listener == nullptr) verdict = CF_REJECT;
   if (verdict == CF_DEFER) {
-    listener->give_back(*socket);
+    listener->give_back(*socket, true);
     stack->erase(pending.inner);
     return WsaError::kTryAgain;
   }

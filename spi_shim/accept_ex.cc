@@ -92,7 +92,7 @@ Socket* take_connection(std::span<const SOCKET> all, SOCKET& from) noexcept {
 void give_back(SOCKET listener, Socket& connection) noexcept {
   const Stack::Guard guard(connection.stack());
   if (Socket* const socket = connection.stack().find(listener)) {
-    socket->give_back(connection);
+    socket->give_back(connection, false);
   } else {
     connection.reset();
   }
@@ -165,17 +165,41 @@ void complete(std::unique_ptr<Acceptance> acceptance, const Overlapped& tell,
   if (acceptance != nullptr) tell_end(*acceptance, tell, outcome);
 }
 
+/// Calls change(socket) with its lock. @return false: it is gone, or what change returns
+template <typename Change>
+bool with_socket(SOCKET inner, Change change) noexcept {
+  Stack* const stack = stack_of(inner);
+  if (stack == nullptr) return false;
+  const Stack::Guard guard(*stack);
+  Socket* const socket = stack->find(inner);
+  return socket != nullptr && change(*socket);
+}
+
+/// Nobody asks for the connections that wait: from now on they are anybody's.
+void offer(std::span<const SOCKET> all) noexcept {
+  for (const SOCKET one : all) {
+    (void)with_socket(one, [](Socket& socket) { return socket.offer_connections(), true; });
+  }
+}
+
 /// @return false: there is no request, or no connection
 bool serve_one(SOCKET listener) noexcept {
   Stack* const stack = stack_of(listener);
   if (stack == nullptr) return false;
   std::vector<SOCKET> all;
+  bool is_asked = false;
   {
     const Stack::Guard guard(*stack);
     const Socket* const socket = stack->find(listener);
-    if (socket == nullptr || !socket->has_accepts()) return false;
-    all = socket->twins();
-    all.insert(all.begin(), listener);
+    if (socket == nullptr) return false;
+    is_asked = socket->has_accepts();
+    const auto twins = socket->twins();
+    all.assign(1, listener);
+    all.insert(all.end(), twins.begin(), twins.end());
+  }
+  if (!is_asked) {
+    offer(all);
+    return false;
   }
   SOCKET from = 0;
   Socket* const connection = take_connection(all, from);
@@ -188,7 +212,7 @@ bool serve_one(SOCKET listener) noexcept {
   }
   if (request.tell.finisher == nullptr) {  // cancelled meanwhile
     give_back(from, *connection);
-    return false;
+    return true;
   }
   std::unique_ptr<Acceptance> acceptance(static_cast<Acceptance*>(request.tell.finisher));
   acceptance->target = request.packets;
@@ -199,16 +223,6 @@ bool serve_one(SOCKET listener) noexcept {
   }
   complete(std::move(acceptance), request.tell, *connection);
   return true;
-}
-
-/// Calls change(socket) with its lock. @return false: it is gone, or what change returns
-template <typename Change>
-bool with_socket(SOCKET inner, Change change) noexcept {
-  Stack* const stack = stack_of(inner);
-  if (stack == nullptr) return false;
-  const Stack::Guard guard(*stack);
-  Socket* const socket = stack->find(inner);
-  return socket != nullptr && change(*socket);
 }
 
 /// The same with what makes it a listener.
@@ -289,7 +303,8 @@ WsaError start(SOCKET s, std::unique_ptr<Acceptance> acceptance, SOCKET accept_s
     if (!call) return static_cast<WsaError>(error);
     if (!call.socket().is_listening()) return WsaError::kInval;
     acceptance->listener = call.inner();
-    twins = call.socket().twins();
+    const auto now = call.socket().twins();
+    twins.assign(now.begin(), now.end());
   }
   const WsaError unfit = take_socket(accept_socket, acceptance->listener, overlapped,
                                      acceptance->socket);

@@ -42,7 +42,8 @@ int select(SOCKET s, const EventSelection& wanted, WsaError refusal, LPINT lpErr
     if (!call) return SOCKET_ERROR;
     if (refusal != WsaError::kOk) return call.fail(refusal);
     call.socket().select_events(wanted);
-    twins = call.socket().twins();
+    const auto now = call.socket().twins();
+    twins.assign(now.begin(), now.end());
   }
   for_each(twins, [&](Socket& twin) { twin.select_events(wanted); });
   return 0;
@@ -87,7 +88,8 @@ int WSPAPI wsp_enum_network_events(SOCKET s, WSAEVENT hEventObject,
     const Call call(s, lpErrno);
     if (!call) return SOCKET_ERROR;
     if (!can_write(lpNetworkEvents)) return call.fail(WsaError::kFault);
-    sockets = call.socket().twins();
+    const auto twins = call.socket().twins();
+    sockets.assign(twins.begin(), twins.end());
     sockets.push_back(call.inner());
   }
   if (!reset(hEventObject)) {

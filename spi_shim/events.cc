@@ -22,34 +22,37 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-/// Takes all, or none. @return 0; size: not all are signalled; size + 1: one is no object any more
-DWORD take_all(std::span<const HANDLE> objects) noexcept {
-  const auto n = static_cast<DWORD>(objects.size());
+constexpr int kAbandoned = 3;  // event_take's
+
+/// Takes all, or none. @return WAIT_OBJECT_0; WAIT_ABANDONED_0: a mutex among them; WAIT_FAILED: one is no
+/// object any more; nothing: not all are signalled
+std::optional<DWORD> take_all(std::span<const HANDLE> objects) noexcept {
   for (const HANDLE object : objects) {
     const int state = event_state(object);
-    if (state != 1) return state == 0 ? n : n + 1;
+    if (state < 0) return WAIT_FAILED;
+    if (state == 0) return std::nullopt;
   }
-  std::array<HANDLE, MAXIMUM_WAIT_OBJECTS> taken;
-  size_t n_taken = 0;
-  for (const HANDLE object : objects) {
-    const int state = event_take(object);
-    if (state == 2) taken[n_taken++] = object;
-    if (state > 0) continue;
+  std::array<int, MAXIMUM_WAIT_OBJECTS> states;
+  DWORD result = WAIT_OBJECT_0;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    states[i] = event_take(objects[i]);
+    if (states[i] == kAbandoned) result = WAIT_ABANDONED_0;
+    if (states[i] > 0) continue;
     // Another thread took this one in between: what has been taken is given back, to wait on.
-    while (n_taken > 0) (void)event_set(taken[--n_taken]);
-    return n;
+    while (i-- > 0) event_give_back(objects[i], states[i]);
+    return std::nullopt;
   }
-  return 0;
+  return result;
 }
 
-/// Takes the first that is signalled. @return its index; size and size + 1 as above
-DWORD take_one(std::span<const HANDLE> objects) noexcept {
-  const auto n = static_cast<DWORD>(objects.size());
-  for (DWORD i = 0; i < n; ++i) {
+/// Takes the first that is signalled. @return WAIT_OBJECT_0 or WAIT_ABANDONED_0 and its index; else as above
+std::optional<DWORD> take_one(std::span<const HANDLE> objects) noexcept {
+  for (DWORD i = 0; i < objects.size(); ++i) {
     const int state = event_take(objects[i]);
-    if (state != 0) return state > 0 ? i : n + 1;
+    if (state < 0) return WAIT_FAILED;
+    if (state > 0) return (state == kAbandoned ? WAIT_ABANDONED_0 : WAIT_OBJECT_0) + i;
   }
-  return n;
+  return std::nullopt;
 }
 
 /// An alertable wait of this thread.
@@ -125,9 +128,7 @@ DWORD wait_for(std::span<const HANDLE> objects, bool wait_all, DWORD timeout_ms,
   const Patience patience(timeout_ms);
   for (bool in_time = true;; in_time = !patience.is_over()) {
     if (!objects.empty()) {
-      const DWORD index = wait_all ? take_all(objects) : take_one(objects);
-      if (index < objects.size()) return WAIT_OBJECT_0 + index;
-      if (index > objects.size()) return WAIT_FAILED;
+      if (const auto result = wait_all ? take_all(objects) : take_one(objects)) return *result;
     }
     if (is_alertable && run_apcs()) return WAIT_IO_COMPLETION;
     if (!in_time) return WAIT_TIMEOUT;
@@ -148,7 +149,7 @@ WSAEVENT WSAAPI WSACreateEvent() noexcept {
 }
 
 BOOL WSAAPI WSACloseEvent(WSAEVENT hEvent) noexcept {
-  return !is_thread_object(hEvent) && event_close(hEvent) ? TRUE : fail_with(WSA_INVALID_HANDLE);
+  return is_event_object(hEvent) && event_close(hEvent) ? TRUE : fail_with(WSA_INVALID_HANDLE);
 }
 
 BOOL WSAAPI WSASetEvent(WSAEVENT hEvent) noexcept {

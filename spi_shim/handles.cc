@@ -26,7 +26,8 @@ Moves& moves() {
   return all;
 }
 
-/// As the Stack that made it named it.
+}  // namespace
+
 SOCKET first_handle(SOCKET s) noexcept {
   const auto query = upcalls().lpWPUQuerySocketHandleContext;
   if (query == nullptr) return s;
@@ -34,8 +35,6 @@ SOCKET first_handle(SOCKET s) noexcept {
   INT error = 0;
   return query(s, &context, &error) == 0 ? static_cast<SOCKET>(context) : INVALID_SOCKET;
 }
-
-}  // namespace
 
 SOCKET inner_handle(SOCKET s) noexcept { return moved_handle(first_handle(s)); }
 

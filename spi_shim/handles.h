@@ -13,6 +13,9 @@ namespace millrace {
 /// The Stack's handle for an application's; the same value when it is nobody's.
 SOCKET inner_handle(SOCKET s) noexcept;
 
+/// The handle by which the Stack that made it named it, whatever that means now.
+SOCKET first_handle(SOCKET s) noexcept;
+
 /// From now on the handle `from` of a Stack means `to`, on another Stack: AcceptEx gave a connection
 /// that came there to a socket that was made here. Until retire(), or forget_moves().
 void move_handle(SOCKET from, SOCKET to);

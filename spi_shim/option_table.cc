@@ -113,7 +113,7 @@ constexpr Option byte_option(int level, int name, OptionOf of = OptionOf::kAll) 
 /// What WSARecvMsg tells (stack/control.h).
 template <uint8_t Bit>
 constexpr Option control_option(int level, int name, OptionOf of) {
-  return {level, name, true,
+  return {level, name, false,
           [](const Socket& s) -> uint32_t { return (s.options.tells & Bit) != 0; },
           [](Socket& s, uint32_t value) {
             uint8_t& told = s.options.tells;
@@ -298,7 +298,7 @@ constexpr Option kOptions[] = {
     {WS_IPPROTO_IPV6, WS_IPV6_UNICAST_IF, false, unicast_interface, set_unicast_interface,
      OptionOf::k6},
     bool_option<&SocketOptions::dont_fragment>(WS_IPPROTO_IPV6, WS_IPV6_DONTFRAG,
-                                               OptionOf::kDatagram6),
+                                               OptionOf::k6),  // of streams: kept
     {WS_IPPROTO_IPV6, WS_IPV6_MTU_DISCOVER, false,
      [](const Socket& s) -> uint32_t { return s.options.mtu_discover; }, set_mtu_discover,
      OptionOf::k6},
@@ -309,8 +309,9 @@ constexpr Option kOptions[] = {
     control6<kTellsEcn>(IPV6_ECN),
     {WS_IPPROTO_IPV6, IPV6_PROTECTION_LEVEL, false, protection_level, set_protection_level,
      OptionOf::k6},
-    {WS_IPPROTO_IPV6, WS_IPV6_V6ONLY, true,
-     [](const Socket& s) -> uint32_t { return !s.options.dual_mode; }, set_v6_only, OptionOf::k6},
+    one_byte({WS_IPPROTO_IPV6, WS_IPV6_V6ONLY, true,
+              [](const Socket& s) -> uint32_t { return !s.options.dual_mode; }, set_v6_only,
+              OptionOf::k6}),
 };
 
 bool has(const Socket& socket, OptionOf of) noexcept {

@@ -14,12 +14,12 @@ enum class OptionOf : uint8_t { kAll, kStream, kDatagram, kDatagram4, kDatagram6
 struct Option {
   int level;
   int name;
-  bool is_bool;  ///< any length will do, from 1 byte on (winsock-rules 179); else 4 bytes at least
+  bool takes_any_length;  ///< from 1 byte on (winsock-rules 179); else 4 bytes at least
   uint32_t (*get)(const Socket&);
   WsaError (*set)(Socket&, uint32_t value) = nullptr;  ///< null: read only
   OptionOf of = OptionOf::kAll;
   WsaError (*can_get)(const Socket&) = nullptr;  ///< null: always
-  bool is_byte = false;  ///< of a boolean: only its first byte is ever read or written, as on Windows
+  bool is_byte = false;  ///< only its first byte is ever read or written, as on Windows
 };
 
 /// @return null: there is no such option, or not for this socket

@@ -16,10 +16,30 @@
 namespace millrace {
 namespace {
 
-// As much as Windows reads and writes: a number, or with less room one byte (winsock-rules 179).
-size_t size_of(const Option& option, INT room) noexcept {
-  constexpr INT kNumber = sizeof(uint32_t);
+constexpr INT kNumber = sizeof(uint32_t);
+
+/// As much as Windows says that it has written: a number, or with less room one byte (winsock-rules 179).
+INT size_of(const Option& option, INT room) noexcept {
   return option.is_byte || room < kNumber ? 1 : kNumber;
+}
+
+/// As much as it has written: of booleans of SOL_SOCKET all bytes that there is room for.
+INT written_of(const Option& option, INT room) noexcept {
+  const bool fills_room = option.level == WS_SOL_SOCKET && !option.is_byte;
+  return fills_room ? std::min(room, kNumber) : size_of(option, room);
+}
+
+/// A value of no bytes: booleans of SOL_SOCKET take it on Windows, and here keep the one that they had.
+WsaError set_nothing(const Option* option) noexcept {
+  const bool takes_it = option != nullptr && option->level == WS_SOL_SOCKET && !option->is_byte &&
+                        option->takes_any_length && option->set != nullptr;
+  return takes_it ? WsaError::kOk : WsaError::kFault;
+}
+
+/// Too little room for a number: beyond SOL_SOCKET none of it was used, Windows says.
+WsaError refuse_room(int level, INT& length) noexcept {
+  if (level != WS_SOL_SOCKET) length = 0;
+  return WsaError::kFault;
 }
 
 // How a thread's sockets are to be opened is the thread's, whatever socket is named (winsock-rules 185).
@@ -62,10 +82,11 @@ int WSPAPI wsp_set_sock_opt(SOCKET s, int level, int optname, const CHAR* optval
   }
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
-  if (optlen < 1 || !can_read(optval, static_cast<size_t>(optlen))) {
+  Socket& socket = call.socket();
+  if (optlen < 0 || !can_read(optval, std::max<size_t>(static_cast<size_t>(optlen), 1))) {
     return call.fail(WsaError::kFault);
   }
-  Socket& socket = call.socket();
+  if (optlen == 0) return call.done(set_nothing(find_option(socket, level, optname)));
   if (const auto error = set_struct_option(socket, level, optname, optval, optlen)) {
     return call.done(*error);
   }
@@ -76,9 +97,7 @@ int WSPAPI wsp_set_sock_opt(SOCKET s, int level, int optname, const CHAR* optval
   if (option == nullptr) return call.fail(unknown_option(level));
   if (option->set == nullptr) return call.fail(WsaError::kNoProtoOpt);
   uint32_t value = 0;
-  if (!option->is_bool && optlen < static_cast<int>(sizeof value)) {
-    return call.fail(WsaError::kFault);
-  }
+  if (!option->takes_any_length && optlen < kNumber) return call.fail(WsaError::kFault);
   const size_t given = std::min<size_t>(static_cast<size_t>(optlen), sizeof value);
   std::memcpy(&value, optval, option->is_byte ? 1 : given);
   const WsaError error = option->set(socket, value);
@@ -102,13 +121,12 @@ int WSPAPI wsp_get_sock_opt(SOCKET s, int level, int optname, CHAR* optval, LPIN
   if (option == nullptr) return call.fail(unknown_option(level));
   const WsaError refusal = option->can_get == nullptr ? WsaError::kOk : option->can_get(socket);
   if (refusal != WsaError::kOk) return call.fail(refusal);
-  const uint32_t value = option->get(socket);
-  if (!option->is_bool && *optlen < static_cast<INT>(sizeof value)) {
-    return call.fail(WsaError::kFault);
+  if (!option->takes_any_length && *optlen < kNumber) {
+    return call.fail(refuse_room(level, *optlen));
   }
-  const size_t size = size_of(*option, *optlen);
-  std::memcpy(optval, &value, size);
-  *optlen = static_cast<INT>(size);
+  const uint32_t value = option->get(socket);
+  std::memcpy(optval, &value, static_cast<size_t>(written_of(*option, *optlen)));
+  *optlen = size_of(*option, *optlen);
   return 0;
 }
 

@@ -2,6 +2,7 @@
 // The procedures that tell how things stand: WSPGetOverlappedResult and WSPSelect.
 #include <algorithm>
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "spi_shim/call.h"
@@ -74,36 +75,65 @@ class SelectSets {
     return n;
   }
 
-  /// @return false: one of them is not a socket; what was found is released by release()
-  bool find() {
+  /// Who is asked what; no socket has been looked at.
+  void list() {
     constexpr bool PollEntry::*kWants[] = {&PollEntry::wants_read, &PollEntry::wants_write,
                                            &PollEntry::wants_exception};
     uint32_t place = 0;
     for (size_t i = 0; i < std::size(sets_); ++i) {
       for (UINT j = 0; sets_[i] != nullptr && j < sets_[i]->fd_count; ++j) {
         PollEntry entry;
+        entry.handle = inner_handle(member(i, j));
         entry.*kWants[i] = true;
         entry.place = place++;
-        std::vector<SOCKET> twins;
-        if (!add(inner_handle(member(i, j)), entry, &twins)) return false;
-        for (const SOCKET twin : twins) (void)add(twin, entry, nullptr);
+        entries_.push_back(entry);
       }
     }
-    if (running_stacks().size() == 1) return true;
-    std::stable_sort(entries_.begin(), entries_.end(), [](const PollEntry& a, const PollEntry& b) {
-      return a.socket->stack().index() < b.socket->stack().index();
-    });
+    sort();
+  }
+
+  /// With each Stack's lock taken once: looks at its sockets; one that has no answer is turned for those who
+  /// only look. Listeners' twins join the list. @return false: one of them is not a socket
+  bool look_once(bool only_looks, uint32_t& n_answered) {
+    std::vector<PollEntry> twins;
+    const bool are_sockets = look_at(entries_, only_looks, n_answered, &twins);
+    if (!are_sockets || twins.empty()) return are_sockets;
+    const size_t n = entries_.size();
+    entries_.insert(entries_.end(), twins.begin(), twins.end());
+    const std::span added = std::span(entries_).subspan(n);
+    std::stable_sort(added.begin(), added.end(), is_before);
+    (void)look_at(added, only_looks, n_answered, nullptr);
+    sort();
     return true;
   }
 
-  std::vector<PollEntry>& entries() noexcept { return entries_; }
+  /// Keeps the sockets for a wait; those that other threads have closed have their answer.
+  /// @return how many of these
+  uint32_t keep_sockets() {
+    uint32_t n_closed = 0;
+    for_each_stack(entries_, [&](Stack& stack, std::span<PollEntry> some) {
+      for (PollEntry& entry : some) {
+        entry.socket = stack.find(entry.handle);
+        if (entry.socket != nullptr) {
+          entry.socket->ref();
+        } else {
+          ++n_closed;
+          tell_closed(entry);
+        }
+      }
+    });
+    return n_closed;
+  }
 
   void release() noexcept {
-    for (const PollEntry& entry : entries_) {
-      const Stack::Guard guard(entry.socket->stack());
-      entry.socket->unref();
-    }
+    for_each_stack(entries_, [](Stack&, std::span<PollEntry> some) {
+      for (const PollEntry& entry : some) {
+        if (entry.socket != nullptr) entry.socket->unref();
+      }
+    });
   }
+
+  std::vector<PollEntry>& entries() noexcept { return entries_; }
 
   /// Leaves in each set what has an answer. @return how many
   int keep_answers() {
@@ -136,21 +166,99 @@ class SelectSets {
     return first[index];
   }
 
-  bool add(SOCKET inner, PollEntry entry, std::vector<SOCKET>* twins) {
-    Stack* const stack = stack_of(inner);
-    if (stack == nullptr) return false;
-    const Stack::Guard guard(*stack);
-    entry.socket = stack->find(inner);
-    if (entry.socket == nullptr) return false;
-    if (twins != nullptr) *twins = entry.socket->twins();
-    entry.socket->ref();
-    entries_.push_back(entry);
+  static bool is_before(const PollEntry& a, const PollEntry& b) noexcept {
+    return Stack::index_in(a.handle) < Stack::index_in(b.handle);
+  }
+
+  void sort() {
+    if (running_stacks().size() == 1) return;
+    std::stable_sort(entries_.begin(), entries_.end(), is_before);
+  }
+
+  /// Calls visit(stack, its entries) with each Stack's lock. @return false: a handle is no Stack's
+  template <typename Visitor>
+  static bool for_each_stack(std::span<PollEntry> entries, Visitor visit) noexcept {
+    while (!entries.empty()) {
+      const auto is_other = [&](const PollEntry& entry) { return is_before(entries.front(), entry); };
+      const auto end = std::find_if(entries.begin(), entries.end(), is_other);
+      const auto n = static_cast<size_t>(end - entries.begin());
+      Stack* const stack = stack_of(entries.front().handle);
+      if (stack == nullptr) return false;
+      const Stack::Guard guard(*stack);
+      visit(*stack, entries.first(n));
+      entries = entries.subspan(n);
+    }
     return true;
+  }
+
+  /// Readable, where that was asked (winsock-rules 165).
+  static void tell_closed(PollEntry& entry) noexcept {
+    entry.is_closed = true;
+    entry.reads = entry.wants_read;
+  }
+
+  static uint32_t find_and_look(Stack& stack, std::span<PollEntry> some) noexcept {
+    uint32_t n = 0;
+    for (PollEntry& entry : some) {
+      entry.socket = stack.find(entry.handle);
+      if (entry.socket == nullptr) tell_closed(entry);
+      n += entry.socket == nullptr || look(entry) ? 1 : 0;
+    }
+    return n;
+  }
+
+  static void list_twins(std::span<const PollEntry> some, std::vector<PollEntry>& twins) {
+    for (const PollEntry& entry : some) {
+      for (const SOCKET twin : entry.socket->twins()) {
+        twins.push_back(entry);
+        twins.back().handle = twin;
+      }
+    }
+  }
+
+  static bool look_at(std::span<PollEntry> entries, bool only_looks, uint32_t& n_answered,
+                      std::vector<PollEntry>* twins) {
+    bool are_sockets = true;
+    return for_each_stack(entries, [&](Stack& stack, std::span<PollEntry> some) {
+      uint32_t n = find_and_look(stack, some);
+      const auto is_none = [](const PollEntry& entry) { return entry.socket == nullptr; };
+      if (twins != nullptr) {
+        are_sockets &= std::none_of(some.begin(), some.end(), is_none);
+        if (are_sockets && running_stacks().size() > 1) list_twins(some, *twins);
+      }
+      if (n == 0 && only_looks) {
+        (void)stack.spin();
+        n = find_and_look(stack, some);
+      }
+      n_answered += n;
+    }) && are_sockets;
   }
 
   WS_fd_set* sets_[3];
   std::vector<PollEntry> entries_;
 };
+
+/// @errors as poll()
+WsaError wait_for(SelectSets& sets, const WS_timeval* timeout, uint32_t& n_answered) {
+  n_answered = sets.keep_sockets();
+  WsaError error = WsaError::kOk;
+  if (n_answered == 0) {
+    // With one Stack for all of them, that one; else whichever this thread turns.
+    const auto& entries = sets.entries();
+    Stack& first = entries.front().socket->stack();
+    Stack* const own = &first == &entries.back().socket->stack() ? nullptr : home_stack();
+    Stack& home = own == nullptr ? first : *own;
+    uint64_t deadline = kNoDeadline;
+    if (timeout != nullptr) {
+      const uint64_t us = static_cast<uint64_t>(timeout->tv_sec) * 1'000'000 +
+                          static_cast<uint64_t>(timeout->tv_usec);
+      deadline = home.now_ns() + us * 1000;
+    }
+    error = poll(home, sets.entries(), deadline, n_answered);
+  }
+  sets.release();
+  return error;
+}
 
 int WSPAPI wsp_select(int, WS_fd_set* readfds, WS_fd_set* writefds, WS_fd_set* exceptfds,
                       const PTIMEVAL timeout, LPINT lpErrno) noexcept {
@@ -165,25 +273,13 @@ int WSPAPI wsp_select(int, WS_fd_set* readfds, WS_fd_set* writefds, WS_fd_set* e
   if (sets.count() == 0) return fail(WSAEINVAL);
   if (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)) return fail(WSAEINVAL);
 
-  if (!sets.find()) {
-    sets.release();
-    return fail(WSAENOTSOCK);
-  }
-  // With one Stack for all of them, that one; else whichever this thread turns.
-  const auto& entries = sets.entries();
-  Stack& first = entries.front().socket->stack();
-  Stack* const own = &first == &entries.back().socket->stack() ? nullptr : home_stack();
-  Stack& home = own == nullptr ? first : *own;
-  uint64_t deadline = kNoDeadline;
-  if (timeout != nullptr) {
-    const uint64_t us =
-        static_cast<uint64_t>(timeout->tv_sec) * 1'000'000 + static_cast<uint64_t>(timeout->tv_usec);
-    deadline = us == 0 ? 0 : home.now_ns() + us * 1000;
-  }
+  sets.list();
+  const bool only_looks = timeout != nullptr && timeout->tv_sec == 0 && timeout->tv_usec == 0;
   uint32_t answered = 0;
-  const WsaError error = poll(home, sets.entries(), deadline, answered);
+  if (!sets.look_once(only_looks, answered)) return fail(WSAENOTSOCK);
+  WsaError error = WsaError::kOk;
+  if (answered == 0 && !only_looks) error = wait_for(sets, timeout, answered);
   const int n = sets.keep_answers();
-  sets.release();
   if (error != WsaError::kOk) return fail(static_cast<INT>(error));
   // A socket that another thread closed: readable where asked, else no socket any more (rule 165).
   return n == 0 && answered != 0 ? fail(WSAENOTSOCK) : n;

@@ -168,7 +168,7 @@ class RequestSlab {
 
 /// A socket with its two queues: what a RIO_RQ names.
 struct RioSocket {
-  SOCKET inner = INVALID_SOCKET;
+  std::atomic<SOCKET> inner{INVALID_SOCKET};  ///< a first_handle(); another descriptor's once that is closed
   Transport transport = Transport::kTcp;
   std::unique_ptr<RequestSlab> receives, sends;
 };
@@ -188,8 +188,11 @@ std::shared_ptr<CompletionQueue> share_completion_queue(RIO_CQ handle) noexcept;
 /// What SIO_GET_MULTIPLE_EXTENSION_FUNCTION_POINTER hands out.
 const RIO_EXTENSION_FUNCTION_TABLE& rio_functions() noexcept;
 
-/// The socket was closed: its request queue is no more. Without any Stack's lock.
-void end_rio_socket(SOCKET s) noexcept;
+/// The last descriptor was closed: its request queue is no more. Without any Stack's lock.
+/// @param first  the descriptor's first_handle()
+void end_rio_socket(SOCKET first) noexcept;
+/// A descriptor is about to be closed, and the socket lives on: so does its request queue. With the Stack's lock.
+void pass_rio_socket(SOCKET first, Socket& socket) noexcept;
 
 /// The provider has ended: all queues and buffers are gone.
 void end_registered_io() noexcept;

@@ -67,20 +67,29 @@ void store(const Endpoint& endpoint, WS_sockaddr* to) noexcept {
   if (to != nullptr) (void)store_endpoint(endpoint, to, &bytes);
 }
 
-// The socket's own address; with one bound to any address control data tells the datagram's destination.
+// From the first request on that asks, a datagram socket notes where each datagram was sent to. What came
+// before was sent to the socket's own address, for all that is known.
+void ask_for_local(Socket& socket, const RioRequest& request) noexcept {
+  if (request.local == nullptr) return;
+  store(socket.shown(socket.local()), request.local);
+  if (socket.transport() != Transport::kUdp || socket.options.tells_local) return;
+  socket.options.tells_local = true;
+  socket.apply_options();
+}
+
 Outcome receive(Socket& socket, RioRequest& request, const Overlapped& tell) {
-  store(socket.local(), request.local);
+  ask_for_local(socket, request);
   ReceiveCall call{{&request.data, 1}, 0, {}, tell};
   if ((request.flags & RIO_MSG_WAITALL) != 0) call.flags = WS_MSG_WAITALL;
   WSAMSG& message = request.message;
   if (socket.transport() == Transport::kUdp) {
-    if (message.Control.buf != nullptr) {
-      call.from = FromAddress::of(message);
+    if (message.Control.buf != nullptr || request.local != nullptr) {
+      call.from = FromAddress::of(message, request.local);
     } else if (message.name != nullptr) {
       call.from = {message.name, &message.namelen};
     }
   } else if (const auto peer = socket.peer(); peer.has_value()) {
-    store(*peer, message.name);
+    store(socket.shown(*peer), message.name);
   }
   return socket.receive(call);
 }
@@ -109,21 +118,30 @@ void start_all(Socket& socket, RioRequest* requests) {
   while (requests != nullptr) start(socket, *std::exchange(requests, requests->next));
 }
 
+/// @return false: the handle names no socket
+bool commit_by(SOCKET first, RequestSlab& slab, RioRequest* request) noexcept {
+  const SOCKET inner = moved_handle(first);
+  Stack* const stack = stack_of(inner);
+  if (stack == nullptr) return false;
+  const Stack::Guard guard(*stack);
+  Socket* const socket = stack->find(inner);
+  if (socket == nullptr) return false;
+  start_all(*socket, slab.take_deferred());
+  if (request != nullptr) start(*socket, *request);
+  return true;
+}
+
 /// Starts what was deferred, and then this one. @param request  null: no more than that
 void commit(const RioSocket& queue, RequestSlab& slab, RioRequest* request) noexcept {
-  const SOCKET inner = moved_handle(queue.inner);
-  if (Stack* const stack = stack_of(inner); stack != nullptr) {
-    const Stack::Guard guard(*stack);
-    if (Socket* const socket = stack->find(inner); socket != nullptr) {
-      start_all(*socket, slab.take_deferred());
-      if (request != nullptr) start(*socket, *request);
-      return;
-    }
+  SOCKET first = queue.inner;
+  while (!commit_by(first, slab, request)) {
+    // A descriptor was closed, and the queue has passed to another one; or it was the last.
+    if (const SOCKET before = std::exchange(first, queue.inner); first != before) continue;
+    if (request == nullptr) return;
+    request->result.Status = WSA_OPERATION_ABORTED;
+    slab.completions().push(*request, nullptr);
+    return;
   }
-  // Another descriptor's close has taken the socket away.
-  if (request == nullptr) return;
-  request->result.Status = WSA_OPERATION_ABORTED;
-  slab.completions().push(*request, nullptr);
 }
 
 WsaError find_address(const RIO_BUF* slice, bool is_written, WS_sockaddr*& address) noexcept {

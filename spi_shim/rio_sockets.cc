@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Request queues: a socket's two slabs, from RIOCreateRequestQueue to the end of the socket. And
 // the table of all functions.
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <unordered_map>
@@ -37,14 +38,27 @@ void abandon(std::unique_ptr<RioSocket> socket) noexcept {
   RequestSlab::abandon(std::move(socket->sends));
 }
 
-/// @errors kInval: the socket has a request queue already; kNoBufs: there are too many
+/// By this descriptor or another one. With the Stack's lock, and the mutex.
+bool has_queue(const RioSockets& all, SOCKET first, const Socket& socket) noexcept {
+  if (all.by_socket.contains(first)) return true;
+  if (socket.n_handles() == 1) return false;
+  return std::any_of(all.by_socket.begin(), all.by_socket.end(), [&](const auto& entry) {
+    return socket.stack().find(moved_handle(entry.first)) == &socket;
+  });
+}
+
+/// @errors kInval: the socket has a request queue already; kNotSock: it was closed; kNoBufs: there are too many
 WsaError enter(SOCKET s, std::unique_ptr<RioSocket>& socket, uint64_t& handle) {
+  INT error = 0;
+  const Call call(s, &error);
+  if (!call) return static_cast<WsaError>(error);
   RioSockets& all = rio_sockets();
   const std::lock_guard guard(all.mutex);
-  if (all.by_socket.contains(s)) return WsaError::kInval;
+  const SOCKET first = socket->inner;
+  if (has_queue(all, first, call.socket())) return WsaError::kInval;
   handle = all.queues.insert(std::move(socket));
   if (handle == 0) return WsaError::kNoBufs;
-  all.by_socket[s] = handle;
+  all.by_socket[first] = handle;
   all.n = all.by_socket.size();
   return WsaError::kOk;
 }
@@ -67,7 +81,7 @@ RIO_RQ PASCAL rio_create_request_queue(SOCKET Socket, ULONG MaxOutstandingReceiv
     const Call call(Socket, &error);
     if (!call) return refuse(static_cast<WsaError>(error));
     if (!call.socket().options.is_registered) return refuse(WsaError::kOpNotSupp);
-    socket->inner = call.inner();
+    socket->inner = first_handle(Socket);
     socket->transport = call.socket().transport();
     stack_index = call.socket().stack().index();
   }
@@ -106,13 +120,25 @@ BOOL PASCAL rio_resize_request_queue(RIO_RQ RQ, DWORD MaxOutstandingReceive,
   return fail_with(static_cast<DWORD>(error));
 }
 
-void end_rio_socket(SOCKET s) noexcept {
+void pass_rio_socket(SOCKET first, millrace::Socket& socket) noexcept {
+  RioSockets& all = rio_sockets();
+  if (all.n.load(std::memory_order_acquire) == 0) return;
+  const std::lock_guard guard(all.mutex);
+  const auto it = all.by_socket.find(first);
+  if (it == all.by_socket.end()) return;
+  auto entry = all.by_socket.extract(it);
+  entry.key() = socket.stack().other_handle_of(socket, moved_handle(first));
+  (*all.queues.find(entry.mapped()))->inner = entry.key();
+  all.by_socket.insert(std::move(entry));
+}
+
+void end_rio_socket(SOCKET first) noexcept {
   RioSockets& all = rio_sockets();
   if (all.n.load(std::memory_order_acquire) == 0) return;
   std::unique_ptr<RioSocket> socket;
   {
     const std::lock_guard guard(all.mutex);
-    const auto it = all.by_socket.find(s);
+    const auto it = all.by_socket.find(first);
     if (it == all.by_socket.end()) return;
     socket = all.queues.remove(it->second);
     all.by_socket.erase(it);

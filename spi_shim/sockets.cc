@@ -189,6 +189,7 @@ int WSPAPI wsp_close_socket(SOCKET s, LPINT lpErrno) noexcept {
     if (call.socket().n_handles() == 1 && call.socket().listening) twins.swap(call.socket().listening->twins);
   }
   end_twins(twins);
+  const SOCKET first = first_handle(s);
   {
     const Call call(s, lpErrno);
     if (!call) return SOCKET_ERROR;
@@ -196,9 +197,10 @@ int WSPAPI wsp_close_socket(SOCKET s, LPINT lpErrno) noexcept {
     const bool is_last = call.socket().n_handles() == 1;
     const WsaError error = is_last ? call.socket().close() : WsaError::kOk;
     if (error != WsaError::kOk) return call.fail(error);
+    if (!is_last) pass_rio_socket(first, call.socket());
     call.socket().stack().erase(call.inner());
   }
-  end_rio_socket(s);
+  end_rio_socket(first);
   retire(s);
   return 0;
 }

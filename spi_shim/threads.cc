@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "spi_shim/threads.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include "spi_shim/counted.h"
 #include "spi_shim/startup.h"
 
 namespace millrace {
@@ -73,6 +75,7 @@ struct Exit {
   ~Exit() {
     if (!is_watched) return;
     end_requests_of(own_number);
+    abandon_mutexes_of(own_number);
     leave_slot();
     if (routine != nullptr) routine(context);
   }
@@ -150,6 +153,18 @@ bool queue_apc(const WSATHREADID& id, LPWSAUSERAPC routine, DWORD_PTR context) n
   slot->queue.push_back({routine, context});
   if (slot->waiter != nullptr) slot->waiter->poke();
   return true;
+}
+
+void cancel_apc(const WSATHREADID& id, LPWSAUSERAPC routine, DWORD_PTR context) noexcept {
+  ThreadSlot* const slot = slot_of(id);
+  if (slot == nullptr) return;
+  const std::lock_guard guard(slot->mutex);
+  if (!is_live(*slot, id)) return;
+  const auto waiting = slot->queue.begin() + static_cast<std::ptrdiff_t>(slot->n_run);
+  const auto end = std::remove_if(waiting, slot->queue.end(), [&](const Apc& apc) {
+    return apc.routine == routine && apc.context == context;
+  });
+  slot->queue.erase(end, slot->queue.end());
 }
 
 bool run_apcs() noexcept {

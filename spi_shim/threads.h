@@ -24,6 +24,9 @@ bool is_thread(const WSATHREADID& id) noexcept;
 /// Queues an APC. @return false: no such thread, or it has ended
 bool queue_apc(const WSATHREADID& id, LPWSAUSERAPC routine, DWORD_PTR context) noexcept;
 
+/// Takes it off the queue, unless it runs already.
+void cancel_apc(const WSATHREADID& id, LPWSAUSERAPC routine, DWORD_PTR context) noexcept;
+
 /// Runs what is queued to the calling thread, in order, what is queued meanwhile included.
 /// @return false: nothing was
 bool run_apcs() noexcept;

@@ -7,18 +7,20 @@
 #include <mutex>
 #include <vector>
 
+#include "spi_shim/counted.h"
 #include "spi_shim/threads.h"
 
 namespace millrace {
 namespace {
 
-// An event's word: | generation (60) | thread | auto reset | in use | signalled |. A handle carries generation and slot:
-// | generation (40) | slot (22) | 0 | 0 |, a multiple of 4 as Windows' handles are.
+// An event's word: | generation (59) | counted | no event | auto reset | in use | signalled |. A handle carries
+// generation and slot: | generation (40) | slot (22) | 0 | 0 |, a multiple of 4 as Windows' handles are.
 constexpr uint64_t kSignalled = 1;
 constexpr uint64_t kInUse = 2;
 constexpr uint64_t kAutoReset = 4;
-constexpr uint64_t kThread = 8;
-constexpr uint64_t kGeneration = 16;
+constexpr uint64_t kNoEvent = 8;   // no program may set it itself
+constexpr uint64_t kCounted = 16;  // what it is like is in counted.cc
+constexpr uint64_t kGeneration = 32;
 constexpr unsigned kSlotShift = 2;
 constexpr unsigned kSlotBits = 22;
 constexpr unsigned kGenerationShift = kSlotShift + kSlotBits;
@@ -67,6 +69,27 @@ bool update(const EventRef& ref, Change change) noexcept {
   return true;
 }
 
+uint64_t bits_of(ObjectKind kind) noexcept {
+  switch (kind) {
+    case ObjectKind::kManualReset:
+      return 0;
+    case ObjectKind::kAutoReset:
+      return kAutoReset;
+    case ObjectKind::kThread:
+    case ObjectKind::kManualResetTimer:
+      return kNoEvent;
+    case ObjectKind::kAutoResetTimer:
+      return kNoEvent | kAutoReset;
+    case ObjectKind::kCounted:
+      return kNoEvent | kCounted;
+  }
+  return 0;
+}
+
+bool has_bit(const EventRef& ref, uint64_t bit) noexcept {
+  return ref.word != nullptr && (ref.word->load(std::memory_order_acquire) & bit) != 0;
+}
+
 BOOL answer(bool ok, LPINT lpErrno) noexcept {
   if (!ok) *lpErrno = WSA_INVALID_HANDLE;
   return ok ? TRUE : FALSE;
@@ -88,53 +111,62 @@ WSAEVENT event_create(ObjectKind kind, bool is_signalled) noexcept {
   }
   const uint64_t generation = table.words[slot].load() / kGeneration + 1;
   table.words[slot].store(generation * kGeneration | kInUse | (is_signalled ? kSignalled : 0) |
-                          (kind == ObjectKind::kAutoReset ? kAutoReset : 0) |
-                          (kind == ObjectKind::kThread ? kThread : 0));
+                          bits_of(kind));
   return reinterpret_cast<WSAEVENT>(generation << kGenerationShift | uint64_t{slot} << kSlotShift);
 }
 
 bool event_close(WSAEVENT event) noexcept {
   const EventRef ref = resolve(event);
+  const bool is_counted = has_bit(ref, kCounted);
   if (!update(ref, [](uint64_t word) { return word & ~(kGeneration - 1); })) return false;
+  if (is_counted) counted_forget(event);
   const std::lock_guard guard(events().mutex);
   events().free_slots.push_back(ref.slot);
   return true;
 }
 
-namespace {
-
-bool is_thread_word(const EventRef& ref) noexcept {
-  return ref.word != nullptr && (ref.word->load(std::memory_order_relaxed) & kThread) != 0;
+// A watcher counts itself first and looks at the object then: one of the two sees the other.
+void poke_watchers(HANDLE object) noexcept {
+  if (events().n_watches.load() != 0) EventWatch::poke_all_of(object);
 }
 
-bool signal_object(WSAEVENT event) noexcept {
-  if (!update(resolve(event), [](uint64_t word) { return word | kSignalled; })) return false;
-  // A watcher counts itself first and looks at the event then: one of the two sees the other.
-  if (events().n_watches.load() != 0) EventWatch::poke_all_of(event);
+bool object_set(HANDLE object) noexcept {
+  if (!update(resolve(object), [](uint64_t word) { return word | kSignalled; })) return false;
+  poke_watchers(object);
   return true;
 }
 
-}  // namespace
-
-bool event_set(WSAEVENT event) noexcept {
-  return !is_thread_word(resolve(event)) && signal_object(event);
+bool object_reset(HANDLE object) noexcept {
+  return update(resolve(object), [](uint64_t word) { return word & ~kSignalled; });
 }
 
-bool thread_object_set(HANDLE object) noexcept { return signal_object(object); }
+bool event_set(WSAEVENT event) noexcept {
+  return !has_bit(resolve(event), kNoEvent) && object_set(event);
+}
 
-bool is_thread_object(HANDLE object) noexcept {
-  const EventRef ref = resolve(object);
-  return is_thread_word(ref) && is_live(ref.word->load(), ref);
+bool is_event_object(HANDLE object) noexcept {
+  return event_state(object) >= 0 && !has_bit(resolve(object), kNoEvent);
 }
 
 int event_take(WSAEVENT event) noexcept {
+  const EventRef ref = resolve(event);
+  if (has_bit(ref, kCounted)) return counted_take(event);
   int state = 0;
-  const bool is_there = update(resolve(event), [&](uint64_t word) {
+  const bool is_there = update(ref, [&](uint64_t word) {
     const bool takes = (word & kAutoReset) != 0;
     state = (word & kSignalled) == 0 ? 0 : takes ? 2 : 1;
     return takes ? word & ~kSignalled : word;
   });
   return is_there ? state : -1;
+}
+
+void event_give_back(WSAEVENT event, int state) noexcept {
+  if (state < 2) return;
+  if (has_bit(resolve(event), kCounted)) {
+    counted_give_back(event, state == 3);
+  } else {
+    (void)object_set(event);
+  }
 }
 
 void EventWatch::poke_all_of(WSAEVENT event) noexcept {
@@ -162,13 +194,13 @@ EventWatch::~EventWatch() {
 }
 
 bool event_reset(WSAEVENT event) noexcept {
-  const EventRef ref = resolve(event);
-  return !is_thread_word(ref) && update(ref, [](uint64_t word) { return word & ~kSignalled; });
+  return !has_bit(resolve(event), kNoEvent) && object_reset(event);
 }
 
 int event_state(WSAEVENT event) noexcept {
   const EventRef ref = resolve(event);
   if (ref.word == nullptr) return -1;
+  if (has_bit(ref, kCounted)) return counted_state(event);
   const uint64_t word = ref.word->load(std::memory_order_acquire);
   if (!is_live(word, ref)) return -1;
   return (word & kSignalled) != 0 ? 1 : 0;

@@ -17,20 +17,34 @@ bool are_own(const WSPUPCALLTABLE& table) noexcept;
 /// What an all-zero table given to WSPStartup stands for. Entries that are not there are null.
 WSPUPCALLTABLE own_upcalls() noexcept;
 
-/// What a slot of the table is. Threads are objects of it, too: signalled once they have ended.
-enum class ObjectKind : uint8_t { kManualReset, kAutoReset, kThread };
+/// What a slot of the table is. The first two are a program's to signal; threads are signalled once they have
+/// ended, timers when their time has come; mutexes and semaphores are in counted.h.
+enum class ObjectKind : uint8_t {
+  kManualReset,
+  kAutoReset,
+  kThread,
+  kManualResetTimer,
+  kAutoResetTimer,
+  kCounted
+};
 
 /// Events of our own. @return null: too many
 WSAEVENT event_create(ObjectKind kind = ObjectKind::kManualReset, bool is_signalled = false) noexcept;
-/// Signals an object that no program may signal itself: a thread. @return false: no such object
-bool thread_object_set(HANDLE object) noexcept;
-bool is_thread_object(HANDLE object) noexcept;
+/// Signals an object that no program may signal itself: a thread, a timer. @return false: no such object
+bool object_set(HANDLE object) noexcept;
+bool object_reset(HANDLE object) noexcept;
+bool is_event_object(HANDLE object) noexcept;
 /// One waiter's look: a signalled auto-reset event is not signalled any more.
-/// @return 2 taken, 1 signalled and stays so, 0 not signalled, -1 no such event
+/// @return 3 taken, a mutex whose owner had ended; 2 taken, 1 signalled and stays so, 0 not signalled, -1 no
+/// such object
 int event_take(WSAEVENT event) noexcept;
-bool event_close(WSAEVENT event) noexcept;
-bool event_set(WSAEVENT event) noexcept;  // and reset: false for a thread
+/// Undoes it. @param state  what that returned
+void event_give_back(WSAEVENT event, int state) noexcept;
+bool event_close(WSAEVENT event) noexcept;  // whatever kind of object
+bool event_set(WSAEVENT event) noexcept;    // and reset: false for what is no event
 bool event_reset(WSAEVENT event) noexcept;
+/// Who waits for the object is to look again.
+void poke_watchers(HANDLE object) noexcept;
 /// While it lives, a signal to one of the events pokes the waiter.
 class EventWatch {
  public:

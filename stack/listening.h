@@ -17,6 +17,9 @@ struct Finisher;
 
 struct Listening {
   std::deque<Socket*> queue;  ///< connections that nobody has accepted yet; it owns a reference to each
+  /// So many at its front are anybody's, and told of. The rest waits for the word whether an AcceptEx
+  /// takes them: on whichever Stack it was posted, the shim looks before it says (winsock-rules 158).
+  size_t n_offered = 0;
   uint32_t backlog = 0;
   /// Urgent data in the segment that completes a handshake, before there is a socket.
   struct {

@@ -81,7 +81,7 @@ void Socket::repeat_signal() noexcept {
 uint32_t TcpSocket::events_now() const noexcept {
   switch (state_) {
     case State::kListening:
-      return listening->queue.empty() ? 0 : FD_ACCEPT;
+      return listening->n_offered == 0 ? 0 : FD_ACCEPT;
     case State::kFailed:
       return FD_CONNECT;
     case State::kConnected:

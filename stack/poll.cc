@@ -7,9 +7,8 @@
 #include "stack/socket.h"
 
 namespace millrace {
-namespace {
 
-bool look(PollEntry& entry) {
+bool look(PollEntry& entry) noexcept {
   const Socket& socket = *entry.socket;
   entry.is_closed = socket.is_closed();
   entry.reads = entry.wants_read && (entry.is_closed || socket.is_readable());
@@ -17,6 +16,8 @@ bool look(PollEntry& entry) {
   entry.has_exception = entry.wants_exception && !entry.is_closed && socket.has_exception();
   return entry.reads || entry.writes || entry.has_exception || entry.is_closed;
 }
+
+namespace {
 
 /// Calls visit(entries of one Stack) with its lock held, for each Stack.
 template <typename Visitor>

@@ -10,6 +10,7 @@
 namespace millrace {
 
 struct PollEntry {
+  SOCKET handle = INVALID_SOCKET;  ///< by which the caller finds the socket
   Socket* socket = nullptr;
   bool wants_read = false;
   bool wants_write = false;
@@ -20,6 +21,9 @@ struct PollEntry {
   bool is_closed = false;  ///< another thread closed it meanwhile
   uint32_t place = 0;      ///< the caller's own
 };
+
+/// Writes the socket's answers into the entry. With its lock. @return whether there is one
+bool look(PollEntry& entry) noexcept;
 
 /// Waits until one of the entries has what it wants, and says which. Without any Stack's lock held.
 ///

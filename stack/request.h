@@ -72,8 +72,13 @@ class BufferCursor {
 struct FromAddress {
   WS_sockaddr* address = nullptr;
   INT* length = nullptr;  ///< without an address: the namelen of a WSAMSG
+  /// With a WSAMSG, of registered I/O: a SOCKADDR_INET for where the datagram was sent to. Stays as it is
+  /// where nobody has noted that.
+  WS_sockaddr* local = nullptr;
 
-  static FromAddress of(WSAMSG& message) noexcept { return {nullptr, &message.namelen}; }
+  static FromAddress of(WSAMSG& message, WS_sockaddr* local = nullptr) noexcept {
+    return {nullptr, &message.namelen, local};
+  }
   /// Only of a FromAddress that was made of one.
   WSAMSG& message() const noexcept {
     return *reinterpret_cast<WSAMSG*>(reinterpret_cast<char*>(length) - offsetof(WSAMSG, namelen));

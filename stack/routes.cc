@@ -65,7 +65,7 @@ void Routes::remove4(const netif& out) {
 }
 
 const Routes::Entry* Routes::find(const Table& table, const Key& source,
-                                  const Key& destination) noexcept {
+                                  const Key& destination) const noexcept {
   const netif* home = nullptr;
   uint8_t link = kNoLink;
   const Entry* of_link = nullptr;
@@ -78,6 +78,7 @@ const Routes::Entry* Routes::find(const Table& table, const Key& source,
       link = entry.link;
       continue;
     }
+    if (home != nullptr && home == loop_) return nullptr;
     if (of_link != nullptr && entry.length < of_link->length) break;
     if (!entry.fits(destination) || !can_send(*entry.out)) continue;
     if (home == nullptr || entry.out == home) return &entry;
@@ -98,7 +99,7 @@ const Routes::Entry* Routes::find_through(const Table& table, const netif& out,
 // To all of a link: nobody's address says which. Route by the source's link, then as the rest does.
 netif* Routes::find_for_all(const Table& table, const Key& source) const noexcept {
   for (const Entry& entry : table) {
-    if (entry.is_own && entry.fits(source) && entry.out != loop_) return entry.out;
+    if (entry.is_own && entry.fits(source)) return entry.out;
   }
   for (const Entry& entry : table) {
     if (!entry.is_own && entry.length == 0 && can_send(*entry.out)) return entry.out;

@@ -31,7 +31,8 @@ class Routes {
   void remove4(const netif& out);
 
   /// The interface to a destination, the loopback for our own addresses. Multicast and limited
-  /// broadcast without a route go where the default route goes, else through the first interface.
+  /// broadcast without a route go where the default route goes, else through the first interface. From a
+  /// loopback address nothing leads to a wire (RFC 1122 3.2.1.3).
   /// @param source  null or unspecified: not bound
   /// @return null: there is no route that has a link
   netif* find(const ip4_addr_t* source, const ip4_addr_t& destination) const noexcept;
@@ -74,7 +75,7 @@ class Routes {
   static Key key_of(const ip6_addr_t& address) noexcept;
   static void insert(Table& table, const Entry& entry);
   static Entry entry_of(const Prefix& to, netif& out, uint8_t link);
-  static const Entry* find(const Table& table, const Key& source, const Key& destination) noexcept;
+  const Entry* find(const Table& table, const Key& source, const Key& destination) const noexcept;
   static bool is_elsewhere(const Table& table, const Key& address, uint8_t link) noexcept;
   static const Entry* find_through(const Table& table, const netif& out, const Key& key) noexcept;
   netif* find_for_all(const Table& table, const Key& source) const noexcept;

@@ -92,7 +92,8 @@ class Socket {
   /// The same for a condition function's verdict: FD_ACCEPT stays as it is.
   virtual Socket* take_pending(WsaError& error, bool may_wait) = 0;
   /// A connection that was taken is the first of those that wait again. @owner takes a reference of its own
-  virtual void give_back(Socket& /*pending*/) noexcept {}
+  /// @param is_offered  false: offer_connections() follows, unless another AcceptEx takes it
+  virtual void give_back(Socket& /*pending*/, bool /*is_offered*/) noexcept {}
   /// Listens beside a sibling's listener, whose claim on the endpoint counts for this one, too.
   virtual WsaError listen_as_twin(const Endpoint& /*endpoint*/, int /*backlog*/) {
     return WsaError::kOpNotSupp;
@@ -118,6 +119,8 @@ class Socket {
   /// AcceptEx: queues it; the shim serves the queue.
   virtual Outcome start_accept(const Overlapped& tell);
   bool has_accepts() const noexcept { return listening != nullptr && !listening->accepts.empty(); }
+  /// No AcceptEx wants the connections that wait: they are told of.
+  virtual void offer_connections() noexcept {}
   /// Takes the first one off the queue, and its target for packets; only while has_accepts().
   virtual Completion take_accept() noexcept;
   /// Memberships of groups; they end with the socket.
@@ -187,8 +190,8 @@ class Socket {
   virtual bool is_listening() const noexcept { return false; }
   virtual bool is_connected() const noexcept = 0;
 
-  std::vector<SOCKET> twins() const {
-    return listening == nullptr ? std::vector<SOCKET>{} : listening->twins;
+  std::span<const SOCKET> twins() const noexcept {
+    return listening == nullptr ? std::span<const SOCKET>{} : listening->twins;
   }
 
   Transport transport() const noexcept { return transport_; }

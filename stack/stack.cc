@@ -363,6 +363,13 @@ Socket* Stack::replace(SOCKET handle, Socket& by) noexcept {
   return old;
 }
 
+SOCKET Stack::other_handle_of(const Socket& socket, SOCKET but) const noexcept {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].socket == &socket && handle_of(i) != but) return handle_of(i);
+  }
+  return INVALID_SOCKET;
+}
+
 void Stack::erase(SOCKET handle) noexcept {
   Socket* const socket = find(handle);
   if (socket == nullptr) return;

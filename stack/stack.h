@@ -151,6 +151,8 @@ class Stack {
   virtual Socket* replace(SOCKET handle, Socket& by) noexcept;
   /// Takes the handle away and drops the table's reference.
   virtual void erase(SOCKET handle) noexcept;
+  /// Another handle of the socket. @return INVALID_SOCKET: it has no other
+  virtual SOCKET other_handle_of(const Socket& socket, SOCKET but) const noexcept;
 
   /// Registers a local endpoint. @errors kAddrInUse, kAcces, kAddrNotAvail  (winsock-rules 197, 198)
   WsaError claim(Socket& socket, Endpoint& wanted);

@@ -133,7 +133,6 @@ err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   listener.early_urgent = {};
   listener.queue.push_back(child);
   ++self.stack_.counters.connections_accepted;
-  self.note_arrival(FD_ACCEPT);
   self.stack_.mark_dirty(self);
   return ERR_OK;
 }
@@ -153,15 +152,18 @@ Socket* TcpSocket::take_pending(WsaError& error, bool may_wait) {
   }
   Socket* const child = queue.front();
   queue.pop_front();
+  if (listening->n_offered != 0) --listening->n_offered;
   child->options.is_nonblocking = options.is_nonblocking;  // it may have changed since
   error = WsaError::kOk;
   return child;
 }
 
-void TcpSocket::give_back(Socket& pending) noexcept {
+void TcpSocket::give_back(Socket& pending, bool is_offered) noexcept {
   if (is_closed_ || listening == nullptr) return pending.reset();
   pending.ref();
   listening->queue.push_front(&pending);
+  if (!is_offered) return;
+  ++listening->n_offered;
   readiness_changed();  // FD_ACCEPT was told, and is not again
 }
 
@@ -195,6 +197,8 @@ WsaError TcpSocket::start_connect(const Endpoint& peer) {
   if (error != WsaError::kOk) return error;
   const ip_addr_t ip = to_lwip(peer.address);
   netif* const route = route_of(options, pcb_->local_ip, ip);
+  const bool strays = route != engine.loop && is_loopback(local_.address);
+  if (strays) return WsaError::kAddrNotAvail;  // RFC 1122 3.2.1.3: no loopback address leaves the host
   if (route == nullptr) {
     return stack_.is_cut_off(*this) ? WsaError::kNetDown : WsaError::kNetUnreach;
   }
@@ -282,7 +286,7 @@ WsaError TcpSocket::end_error(err_t error) const noexcept {
 }
 
 bool TcpSocket::is_readable() const noexcept {
-  if (state_ == State::kListening) return !listening->queue.empty();
+  if (state_ == State::kListening) return listening->n_offered != 0;
   return (state_ == State::kConnected || state_ == State::kEnded) && can_take(0);
 }
 

@@ -23,11 +23,12 @@ class TcpSocket final : public Socket {
   WsaError bind(Endpoint endpoint) override;
   WsaError listen(int backlog) override;
   Socket* take_pending(WsaError& error, bool may_wait) override;
-  void give_back(Socket& pending) noexcept override;
+  void give_back(Socket& pending, bool is_offered) noexcept override;
   WsaError listen_as_twin(const Endpoint& endpoint, int backlog) override;
   WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
   WsaError shutdown(int how) override;
+  void offer_connections() noexcept override;
   Outcome connect_ex(const Endpoint& peer, const SendCall& call) override;
   Outcome disconnect(const Overlapped& tell, bool for_reuse) override;
   uint32_t cancel(const Cancelled& which) noexcept override;

@@ -55,6 +55,13 @@ void TcpSocket::serve_disconnects() noexcept {
   }
 }
 
+void TcpSocket::offer_connections() noexcept {
+  if (listening == nullptr || listening->n_offered == listening->queue.size()) return;
+  listening->n_offered = listening->queue.size();
+  note_arrival(FD_ACCEPT);
+  readiness_changed();
+}
+
 // A ConnectEx that is cancelled takes its connection along.
 uint32_t TcpSocket::cancel(const Cancelled& which) noexcept {
   const bool was_connecting = state_ == State::kConnecting && !sends_.empty();

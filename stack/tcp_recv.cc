@@ -146,7 +146,8 @@ void TcpSocket::settle() noexcept {
 }
 
 void TcpSocket::announce_connections() noexcept {
-  if (listening->on_connection == nullptr || listening->queue.empty()) return;
+  if (listening->on_connection == nullptr) return offer_connections();
+  if (listening->queue.empty()) return;
   Completion news;
   news.tell.finisher = listening->on_connection;
   news.packets.key = listening->accepts_for;

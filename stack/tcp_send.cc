@@ -156,6 +156,7 @@ void TcpSocket::release_pcb(bool graceful) noexcept {
       child->unref();
     }
     listening->queue.clear();
+    listening->n_offered = 0;
   }
   urgent_.reset();
   if (pcb_ == nullptr) return;

@@ -97,6 +97,8 @@ WsaError UdpSocket::connect(const Endpoint& peer) {
   if (peer.port == 0) return WsaError::kAddrNotAvail;
   if (const WsaError error = bind_implicitly(); error != WsaError::kOk) return error;
   if (!speaks(peer.address.family)) return WsaError::kAddrNotAvail;
+  const bool leaves = !stack_.is_own(peer.address) && !is_multicast(peer.address);
+  if (is_loopback(local_.address) && leaves) return WsaError::kAddrNotAvail;  // RFC 1122 3.2.1.3
   const ip_addr_t ip = to_lwip(peer.address);
   if (is_any(local_.address)) {
     netif* const route = is_multicast(peer.address)
@@ -150,7 +152,7 @@ Outcome UdpSocket::fill(BufferCursor& to, uint32_t flags, const FromAddress& fro
   if (from.address != nullptr) {
     store_endpoint(source_of(parcel_of(inbox_.front())), from.address, from.length);
   } else if (from.length != nullptr) {
-    return fill_message(to, flags, from.message());
+    return fill_message(to, flags, from);
   }
   const Outcome outcome = take_from(inbox_, to, kUdpServiceFlags, flags);
   stack_.counters.bytes_copied += outcome.bytes;
@@ -287,6 +289,7 @@ WsaError UdpSocket::transmit(pbuf* p, uint32_t bytes, const Endpoint& to) noexce
   const bool is_group = is_multicast(to.address);
   netif* const route = is_group ? group_route(to.address, local_.address, options)
                                 : route_of(options, bound, ip);
+  if (route != engine.loop && is_loopback(local_.address)) return WsaError::kAddrNotAvail;
   if (route == nullptr) {
     return stack_.is_cut_off(*this) ? WsaError::kNetDown : WsaError::kNetUnreach;
   }

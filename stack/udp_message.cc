@@ -82,11 +82,12 @@ void UdpSocket::arrive(pbuf* p, const Endpoint& source, const PacketInfo& info) 
   keep(p, shown(source));
 }
 
-/// Fills in the whole WSAMSG.
+/// Fills in the whole WSAMSG. Of registered I/O, which asks for a local address, control data may be unwanted.
 ///
 /// @errors kMsgSize: bytes or control data were truncated, as the flags say
 /// @source Microsoft's pages WSAMSG and LPFN_WSARECVMSG; winsock-rules 105, 119
-Outcome UdpSocket::fill_message(BufferCursor& to, uint32_t flags, WSAMSG& message) noexcept {
+Outcome UdpSocket::fill_message(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept {
+  WSAMSG& message = from.message();
   const pbuf& first = *inbox_.front();
   if (message.name != nullptr) {
     store_endpoint(source_of(parcel_of(inbox_.front())), message.name, &message.namelen);
@@ -95,9 +96,13 @@ Outcome UdpSocket::fill_message(BufferCursor& to, uint32_t flags, WSAMSG& messag
   if ((first.flags & PBUF_FLAG_LLBCAST) != 0) told |= MSG_BCAST;
   if ((first.flags & kWasToGroup) != 0) told |= MSG_MCAST;
   ControlWriter control(message.Control);
+  const bool wants_control = from.local == nullptr || message.Control.buf != nullptr;
   if (const auto info = packet_info(first)) {
-    info->family == 4 ? write4(control, *info, options.tells)
-                      : write6(control, *info, options.tells);
+    const uint8_t wanted = wants_control ? options.tells : 0;
+    info->family == 4 ? write4(control, *info, wanted) : write6(control, *info, wanted);
+    INT room = sizeof(WS_sockaddr_in6);  // a SOCKADDR_INET's
+    const Endpoint sent_to = shown({info->address(), local_.port});
+    if (from.local != nullptr) store_endpoint(sent_to, from.local, &room);
   }
   Outcome outcome = fill(to, flags, {});
   if (outcome.error == WsaError::kMsgSize) told |= WS_MSG_TRUNC;

@@ -18,6 +18,7 @@
 #define MAXIMUM_WAIT_OBJECTS 64
 #define WAIT_OBJECT_0 0
 #define WAIT_ABANDONED 0x80
+#define WAIT_ABANDONED_0 0x80
 #define WAIT_IO_COMPLETION 0xC0
 #define WAIT_TIMEOUT 0x102
 #define WAIT_FAILED 0xFFFFFFFFU
@@ -39,5 +40,6 @@ void SetLastError(DWORD dwErrCode) noexcept;
 #include "millrace/win32_misc.h"
 #include "millrace/win32_objects.h"
 #include "millrace/win32_sync.h"
+#include "millrace/win32_waitables.h"
 
 #endif  // MILLRACE_WINDOWS_H_

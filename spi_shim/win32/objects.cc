@@ -51,12 +51,22 @@ HANDLE WINAPI CreateEventW(LPSECURITY_ATTRIBUTES, BOOL bManualReset, BOOL bIniti
   return create_event(bManualReset, bInitialState);
 }
 
+HANDLE WINAPI CreateEventExA(LPSECURITY_ATTRIBUTES, LPCSTR, DWORD dwFlags, DWORD) noexcept {
+  return create_event((dwFlags & CREATE_EVENT_MANUAL_RESET) != 0,
+                      (dwFlags & CREATE_EVENT_INITIAL_SET) != 0);
+}
+
+HANDLE WINAPI CreateEventExW(LPSECURITY_ATTRIBUTES, LPCWSTR, DWORD dwFlags, DWORD) noexcept {
+  return create_event((dwFlags & CREATE_EVENT_MANUAL_RESET) != 0,
+                      (dwFlags & CREATE_EVENT_INITIAL_SET) != 0);
+}
+
 BOOL WINAPI SetEvent(HANDLE hEvent) noexcept { return answer(event_set(hEvent)); }
 BOOL WINAPI ResetEvent(HANDLE hEvent) noexcept { return answer(event_reset(hEvent)); }
 
 // Asks each kind of object; handles of two kinds are never the same.
 BOOL WINAPI CloseHandle(HANDLE hObject) noexcept {
-  if (forget_thread(hObject) || close_port(hObject)) return TRUE;
+  if (forget_thread(hObject) || forget_timer(hObject) || close_port(hObject)) return TRUE;
   return answer(event_close(hObject));
 }
 

@@ -1,47 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Windows' locks on futexes: each is a 32-bit word in the caller's structure, and a thread that has to
 // wait sleeps in the kernel until that word changes.
-#include <linux/futex.h>
 #include <pthread.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <climits>
-#include <ctime>
 
 #include "spi_shim/last_error.h"
 #include "spi_shim/threads.h"
+#include "spi_shim/win32/futex.h"
 #include "windows.h"
 
 using namespace millrace;
 
 namespace {
-
-using Word = uint32_t;
-
-Word load(const Word* word) noexcept { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
-
-bool replace(Word* word, Word& expected, Word to) noexcept {
-  return __atomic_compare_exchange_n(word, &expected, to, false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
-}
-
-/// Sleeps while the word is as expected. @return false: the time is over
-bool sleep_while(Word* word, Word expected, DWORD ms = INFINITE) noexcept {
-  const timespec limit{static_cast<time_t>(ms / 1000), static_cast<long>(ms % 1000) * 1'000'000};
-  const long result = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
-                              ms == INFINITE ? nullptr : &limit, nullptr, 0);
-  return result == 0 || errno != ETIMEDOUT;
-}
-
-void wake(Word* word, int n) noexcept {
-  (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, nullptr, nullptr, 0);
-}
-
-template <typename T>
-Word* word_of(T* object) noexcept {
-  return reinterpret_cast<Word*>(object);
-}
 
 // --- Critical sections ---------------------------------------------------------------------------
 constexpr Word kFree = 0;
@@ -127,10 +98,6 @@ void release(Word* word, Word who) noexcept {
 }
 
 BOOL timed_out() noexcept { return fail_with(ERROR_TIMEOUT); }
-
-// --- One-time initialisation: | context | done | somebody runs it | ------------------------------
-constexpr ULONG_PTR kRuns = 1;
-constexpr ULONG_PTR kDone = 2;
 
 }  // namespace
 
@@ -250,31 +217,6 @@ VOID WINAPI WakeConditionVariable(PCONDITION_VARIABLE ConditionVariable) noexcep
 VOID WINAPI WakeAllConditionVariable(PCONDITION_VARIABLE ConditionVariable) noexcept {
   __atomic_add_fetch(word_of(ConditionVariable), 1, __ATOMIC_SEQ_CST);
   wake(word_of(ConditionVariable), INT_MAX);
-}
-
-VOID WINAPI InitOnceInitialize(PINIT_ONCE InitOnce) noexcept { InitOnce->Ptr = nullptr; }
-
-BOOL WINAPI InitOnceExecuteOnce(PINIT_ONCE InitOnce, PINIT_ONCE_FN InitFn, PVOID Parameter,
-                                LPVOID* Context) {
-  auto* const state = reinterpret_cast<ULONG_PTR*>(InitOnce);
-  for (;;) {
-    ULONG_PTR now = 0;
-    if (__atomic_compare_exchange_n(state, &now, kRuns, false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE)) {
-      PVOID context = nullptr;
-      const bool is_done = InitFn(InitOnce, Parameter, &context) != FALSE;
-      // Windows keeps two bits of the context for itself, too.
-      const ULONG_PTR end = is_done ? (reinterpret_cast<ULONG_PTR>(context) & ~ULONG_PTR{3}) | kDone : 0;
-      __atomic_store_n(state, end, __ATOMIC_RELEASE);
-      wake(word_of(InitOnce), INT_MAX);
-      if (!is_done) return FALSE;
-      now = end;
-    }
-    if ((now & kDone) != 0) {
-      if (Context != nullptr) *Context = reinterpret_cast<LPVOID>(now & ~ULONG_PTR{3});
-      return TRUE;
-    }
-    (void)sleep_while(word_of(InitOnce), kRuns);
-  }
 }
 
 DWORD WINAPI TlsAlloc() noexcept {

@@ -58,7 +58,7 @@ const HANDLE kCurrentThread = reinterpret_cast<HANDLE>(~ULONG_PTR{1});  // -2, a
 
 void end_thread(void* context) {
   const std::unique_ptr<ThreadPtr> thread(static_cast<ThreadPtr*>(context));
-  (void)thread_object_set((*thread)->handle);  // says no if the handle is closed
+  (void)object_set((*thread)->handle);  // says no if the handle is closed
 }
 
 void* run_thread(void* context) {

@@ -4,82 +4,12 @@
 #include <memory>
 #include <set>
 
-#include "mswsock.h"
-#include "tests/spi_shim/ports_support.h"
+#include "tests/spi_shim/extensions_support.h"
 
 namespace millrace::test {
 namespace {
 
-constexpr DWORD kAddressBytes = sizeof(WS_sockaddr_in6) + 16;
-
-/// One AcceptEx on a fresh socket.
-struct Accepting {
-  explicit Accepting(Winsock& ws, int family, DWORD data = 0)
-      : data_bytes(data), socket(ws.stream(family)), overlap(data + 2 * kAddressBytes) {}
-  DWORD data_bytes;
-  SOCKET socket;
-  Overlap overlap;
-};
-
-class ExtensionTest : public SpiFamilyTest {
- protected:
-  void SetUp() override {
-    SpiFamilyTest::SetUp();
-    std::tie(listener, address) = ws().listener(family());
-    fetch(WSAID_ACCEPTEX, accept_ex);
-    fetch(WSAID_GETACCEPTEXSOCKADDRS, get_sockaddrs);
-    fetch(WSAID_CONNECTEX, connect_ex);
-    fetch(WSAID_DISCONNECTEX, disconnect_ex);
-  }
-  template <typename Function>
-  void fetch(GUID id, Function& function) {
-    DWORD n = 0;
-    INT error = 0;
-    ASSERT_EQ(ws().table.lpWSPIoctl(listener, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id,
-                                    &function, sizeof function, &n, nullptr, nullptr, nullptr,
-                                    &error),
-              0);
-    ASSERT_EQ(n, sizeof function);
-  }
-  /// @return the last error
-  DWORD accept(Accepting& a) { return accept_on(listener, a, a.socket); }
-  DWORD accept_on(SOCKET l, Accepting& a, SOCKET s) {
-    DWORD n = 0;
-    const BOOL done = accept_ex(l, s, a.overlap.memory.data(), a.data_bytes,
-                                kAddressBytes, kAddressBytes, &n, a.overlap.get());
-    return done ? 0 : GetLastError();
-  }
-  int update(SOCKET s) {
-    INT error = 0;
-    const int result = ws().table.lpWSPSetSockOpt(s, WS_SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT,
-                                                  reinterpret_cast<const CHAR*>(&listener),
-                                                  sizeof listener, &error);
-    return result == 0 ? 0 : error;
-  }
-  SOCKET connect() {
-    const SOCKET s = ws().stream(family());
-    EXPECT_EQ(ws().connect(s, address), 0) << ws().error;
-    return s;
-  }
-  DWORD connect(SOCKET s, const Address& to, Overlap& overlap, std::string_view text = "") {
-    const BOOL done = connect_ex(s, to.get(), to.length, const_cast<char*>(text.data()),
-                                 static_cast<DWORD>(text.size()), nullptr, overlap.get());
-    return done ? 0 : GetLastError();
-  }
-  SOCKET bound() {
-    const SOCKET s = ws().stream(family());
-    EXPECT_EQ(ws().bind(s, Address::any(family())), 0);
-    return s;
-  }
-
-  SOCKET listener = INVALID_SOCKET;
-  Address address;
-  LPFN_ACCEPTEX accept_ex = nullptr;
-  LPFN_GETACCEPTEXSOCKADDRS get_sockaddrs = nullptr;
-  LPFN_CONNECTEX connect_ex = nullptr;
-  LPFN_DISCONNECTEX disconnect_ex = nullptr;
-};
-
+class Winsock_R158 : public ExtensionTest {};
 class Winsock_R188 : public ExtensionTest {};
 class Winsock_R189 : public ExtensionTest {};
 class Winsock_R190 : public ExtensionTest {};
@@ -89,6 +19,7 @@ class Winsock_R193 : public ExtensionTest {};
 class Winsock_R196 : public ExtensionTest {};
 class Winsock_R140 : public ExtensionTest {};
 class AcceptEx : public ExtensionTest {};
+MILLRACE_BOTH_SPI_FAMILIES(Winsock_R158);
 MILLRACE_BOTH_SPI_FAMILIES(Winsock_R188);
 MILLRACE_BOTH_SPI_FAMILIES(Winsock_R189);
 MILLRACE_BOTH_SPI_FAMILIES(Winsock_R190);
@@ -98,6 +29,68 @@ MILLRACE_BOTH_SPI_FAMILIES(Winsock_R193);
 MILLRACE_BOTH_SPI_FAMILIES(Winsock_R196);
 MILLRACE_BOTH_SPI_FAMILIES(Winsock_R140);
 MILLRACE_BOTH_SPI_FAMILIES(AcceptEx);
+
+/// FD_ACCEPT of the listener, told by the event of an Overlap.
+class AcceptNews {
+ public:
+  AcceptNews(Winsock& ws, SOCKET listener) : ws_(ws), listener_(listener) {
+    EXPECT_EQ(ws_.table.lpWSPEventSelect(listener_, event(), FD_ACCEPT, &ws_.error), 0);
+  }
+  bool is_signalled() const { return news_.is_signalled(); }
+  /// @return FD_ACCEPT if it was recorded
+  LONG taken() {
+    WSANETWORKEVENTS events{};
+    EXPECT_EQ(ws_.table.lpWSPEnumNetworkEvents(listener_, event(), &events, &ws_.error), 0);
+    return events.lNetworkEvents;
+  }
+
+ private:
+  HANDLE event() const { return news_.overlapped.hEvent; }
+  Winsock& ws_;
+  SOCKET listener_;
+  Overlap news_;
+};
+
+// Enough connections that each of several Stacks gets some.
+TEST_P(Winsock_R158, WhatAPendingAcceptExTakesIsNoEventOnAnyStack) {
+  constexpr size_t kMany = 8;
+  AcceptNews news(ws(), listener);
+  std::vector<std::unique_ptr<Accepting>> all;
+  for (size_t i = 0; i < kMany; ++i) {
+    all.push_back(std::make_unique<Accepting>(ws(), family()));
+    ASSERT_EQ(accept(*all.back()), static_cast<DWORD>(WSA_IO_PENDING));
+  }
+  for (const auto& a : all) {
+    (void)connect();
+    EXPECT_EQ(ws().result(listener, a->overlap, true), 0) << ws().error;
+    EXPECT_FALSE(news.is_signalled());
+    EXPECT_EQ(news.taken(), 0);
+    EXPECT_FALSE(ws().is_ready(listener, 'r'));
+  }
+  for (size_t i = 0; i < kMany; ++i) {  // nobody is left to take these
+    const SOCKET client = connect();
+    EXPECT_TRUE(eventually([&] { return ws().is_ready(listener, 'r') && news.is_signalled(); }));
+    EXPECT_EQ(news.taken(), FD_ACCEPT);
+    const SOCKET server = ws().accept(listener);
+    EXPECT_EQ(ws().peer_of(server), ws().name_of(client));
+    EXPECT_EQ(news.taken(), 0);
+    EXPECT_FALSE(ws().is_ready(listener, 'r'));
+  }
+}
+
+TEST_P(Winsock_R158, ACancelledAcceptExTakesNothing) {
+  AcceptNews news(ws(), listener);
+  Accepting cancelled(ws(), family()), late(ws(), family());
+  ASSERT_EQ(accept(cancelled), static_cast<DWORD>(WSA_IO_PENDING));
+  ASSERT_TRUE(CancelIoEx(as_handle(listener), cancelled.overlap.get()));
+  (void)connect();
+  EXPECT_TRUE(eventually([&] { return ws().is_ready(listener, 'r') && news.is_signalled(); }));
+  EXPECT_EQ(news.taken(), FD_ACCEPT);
+  ASSERT_EQ(accept(late), static_cast<DWORD>(WSA_IO_PENDING)) << "takes what was told, nevertheless";
+  EXPECT_EQ(ws().result(listener, late.overlap, true), 0);
+  EXPECT_EQ(ws().accept(listener), INVALID_SOCKET);
+  EXPECT_EQ(ws().error, WSAEWOULDBLOCK);
+}
 
 TEST_P(Winsock_R188, ArgumentsAreChecked) {
   Accepting a(ws(), family());

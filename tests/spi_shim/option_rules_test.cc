@@ -52,6 +52,12 @@ TEST_F(Winsock_R178, ABufferOfNothingStillReceivesByPostedBuffers) {
   EXPECT_EQ(ws().finish(server, receive), "posted");
 }
 
+// How much of four bytes a getsockopt with so much room uses, and how much it says.
+struct Told {
+  uint32_t value;
+  INT length;
+};
+
 TEST_F(Winsock_R179, BooleansReadBackAs0Or1InTheLengthThatIsThere) {
   const SOCKET s = ws().stream(WS_AF_INET), d = ws().datagram(WS_AF_INET);
   struct {
@@ -61,8 +67,8 @@ TEST_F(Winsock_R179, BooleansReadBackAs0Or1InTheLengthThatIsThere) {
                         {s, WS_SOL_SOCKET, SO_USELOOPBACK},    {s, WS_SOL_SOCKET, SO_RANDOMIZE_PORT},
                         {s, WS_SOL_SOCKET, SO_PORT_SCALABILITY},
                         {s, WS_SOL_SOCKET, SO_REUSE_UNICASTPORT},
-                        {d, WS_IPPROTO_IP, IP_DONTFRAGMENT},   {d, WS_IPPROTO_IP, WS_IP_PKTINFO},
-                        {d, WS_IPPROTO_IP, WS_IP_RECVTTL},     {d, WS_IPPROTO_IP, IP_RECEIVE_BROADCAST}};
+                        {d, WS_IPPROTO_IP, IP_DONTFRAGMENT},
+                        {d, WS_IPPROTO_IP, IP_RECEIVE_BROADCAST}};
   for (const auto& [of, level, name] : booleans) {
     const uint32_t many = 0x7f;
     EXPECT_EQ(set(of, level, name, &many, 1), 0) << name;
@@ -74,6 +80,68 @@ TEST_F(Winsock_R179, BooleansReadBackAs0Or1InTheLengthThatIsThere) {
     EXPECT_EQ(value, 0xffffff01u) << name;
     expect_kept(of, level, name, 0);
   }
+}
+
+// As Wine's test_set_getsockopt found it on Windows; no_room is what less than four bytes answer.
+TEST_F(Winsock_R179, EachOptionHasWindowsLengths) {
+  constexpr Told kOfSocket[] = {{0xdeadbe01, 1}, {0xdead0001, 1}, {1, 4}};
+  constexpr Told kOfProtocol[] = {{0xdeadbe01, 1}, {0xdeadbe01, 1}, {1, 4}};
+  constexpr Told kByte[] = {{0xdeadbe01, 1}, {0xdeadbe01, 1}, {0xdeadbe01, 1}};
+  constexpr Told kNumber[] = {{0xdeadbeef, 0}, {0xdeadbeef, 0}, {1, 4}};
+  const SOCKET s = ws().stream(WS_AF_INET), d = ws().datagram(WS_AF_INET),
+               s6 = ws().stream(WS_AF_INET6), d6 = ws().datagram(WS_AF_INET6);
+  const SOCKET other = ws().stream(WS_AF_INET);
+  struct {
+    SOCKET s;
+    int level, name;
+    const Told (&told)[3];
+  } const options[] = {
+      {d, WS_SOL_SOCKET, WS_SO_BROADCAST, kOfSocket},
+      {s, WS_SOL_SOCKET, SO_DONTLINGER, kOfSocket},
+      {s, WS_SOL_SOCKET, WS_SO_OOBINLINE, kOfSocket},
+      {s, WS_SOL_SOCKET, WS_SO_REUSEADDR, kOfSocket},
+      {other, WS_SOL_SOCKET, SO_EXCLUSIVEADDRUSE, kOfSocket},
+      {s, WS_SOL_SOCKET, WS_SO_KEEPALIVE, kByte},
+      {s, WS_SOL_SOCKET, WS_SO_DONTROUTE, kByte},
+      {s, WS_IPPROTO_TCP, WS_TCP_NODELAY, kByte},
+      {s, WS_IPPROTO_TCP, WS_TCP_KEEPIDLE, kNumber},
+      {s, WS_IPPROTO_TCP, WS_TCP_KEEPCNT, kNumber},
+      {s, WS_IPPROTO_TCP, WS_TCP_KEEPINTVL, kNumber},
+      {d, WS_IPPROTO_IP, WS_IP_MULTICAST_LOOP, kOfProtocol},
+      {d, WS_IPPROTO_IP, WS_IP_MULTICAST_TTL, kOfProtocol},
+      {d, WS_IPPROTO_IP, WS_IP_TOS, kOfProtocol},
+      {d, WS_IPPROTO_IP, WS_IP_TTL, kOfProtocol},
+      {d, WS_IPPROTO_IP, WS_IP_PKTINFO, kNumber},
+      {d, WS_IPPROTO_IP, WS_IP_RECVTOS, kNumber},
+      {d, WS_IPPROTO_IP, WS_IP_RECVTTL, kNumber},
+      {s6, WS_IPPROTO_IPV6, WS_IPV6_DONTFRAG, kOfProtocol},
+      {d6, WS_IPPROTO_IPV6, WS_IPV6_MULTICAST_HOPS, kOfProtocol},
+      {d6, WS_IPPROTO_IPV6, WS_IPV6_MULTICAST_LOOP, kOfProtocol},
+      {d6, WS_IPPROTO_IPV6, WS_IPV6_UNICAST_HOPS, kOfProtocol},
+      {d6, WS_IPPROTO_IPV6, WS_IPV6_HOPLIMIT, kNumber},
+      {d6, WS_IPPROTO_IPV6, WS_IPV6_PKTINFO, kNumber},
+      {d6, WS_IPPROTO_IPV6, WS_IPV6_RECVTCLASS, kNumber},
+      {d6, WS_IPPROTO_IPV6, WS_IPV6_V6ONLY, kByte},
+  };
+  for (const auto& [of, level, name, told] : options) {
+    for (size_t i = 0; i < std::size(told); ++i) {
+      SCOPED_TRACE(testing::Message() << level << " " << name << ", room " << (1 << i));
+      const int expected = told[i].length == 0 ? SOCKET_ERROR : 0;
+      const uint32_t one = 1;
+      EXPECT_EQ(set(of, level, name, &one, 1 << i), expected);
+      uint32_t value = 0xdeadbeef;
+      INT length = 1 << i;
+      EXPECT_EQ(get(of, level, name, &value, length), expected);
+      EXPECT_EQ(ws().error, expected == 0 ? 0 : WSAEFAULT);
+      EXPECT_EQ(value, told[i].value);
+      EXPECT_EQ(length, told[i].length);
+    }
+    const bool takes_nothing = &told == &kOfSocket;
+    EXPECT_EQ(set(of, level, name, &told, 0), takes_nothing ? 0 : SOCKET_ERROR) << name;
+    EXPECT_EQ(set(of, level, name, nullptr, 0), SOCKET_ERROR) << name;
+    EXPECT_EQ(ws().error, WSAEFAULT) << name;
+  }
+  EXPECT_EQ(ws().option(d, WS_SOL_SOCKET, WS_SO_BROADCAST), 1) << "no bytes changed it";
 }
 
 TEST_F(Winsock_R180, LingerTakesItsFourBytes) {

@@ -336,6 +336,48 @@ TEST_F(Vlans, AStreamWithRetransmissionsIsWholeUnderATag) {
   EXPECT_EQ(first->frame.tcp->seq, second->frame.tcp->seq);
 }
 
+// RFC 1122 3.2.1.3. On Windows, too, a socket that has such an address has no other to send from.
+TEST_F(Addresses, NoLoopbackAddressLeavesTheHost) {
+  constexpr uint32_t kWire = 2;  // 1 is the loopback
+  struct {
+    const char *from, *neighbor, *far, *group;
+  } const families[] = {{"127.0.0.1", "10.0.0.9", "8.8.8.8", "239.1.1.1"},
+                        {"127.1.2.3", "10.9.0.77", "10.1.0.1", "224.0.0.5"},
+                        {"::1", "fd00::77", "fd01::1", "ff02::5"}};
+  const uint64_t before = peer().n_neighbor_questions();
+  for (const auto& [from, neighbor, far, group] : families) {
+    SCOPED_TRACE(from);
+    for (const char* to : {neighbor, far}) {
+      const Endpoint target{ip(to), kPeerPort};
+      App stream(*this, Transport::kTcp, target.address.family);
+      ASSERT_EQ(stream.bind({ip(from), 0}), WsaError::kOk);
+      EXPECT_EQ(stream.connect(target), WsaError::kAddrNotAvail) << to;
+      App datagrams(*this, Transport::kUdp, target.address.family);
+      ASSERT_EQ(datagrams.bind({ip(from), 0}), WsaError::kOk);
+      EXPECT_EQ(datagrams.send(bytes_of("x"), target).error, WsaError::kAddrNotAvail) << to;
+      EXPECT_EQ(datagrams.connect(target), WsaError::kAddrNotAvail) << to;
+      datagrams.options().unicast_interface = kWire;
+      EXPECT_EQ(datagrams.send(bytes_of("x"), target).error, WsaError::kAddrNotAvail) << to;
+    }
+    App to_group(*this, Transport::kUdp, ip(group).family);
+    ASSERT_EQ(to_group.bind({ip(from), 0}), WsaError::kOk);
+    EXPECT_EQ(to_group.send(bytes_of("x"), Endpoint{ip(group), kPeerPort}).error, WsaError::kOk)
+        << "it stays within";
+    to_group.options().multicast_interface = kWire;
+    EXPECT_EQ(to_group.send(bytes_of("x"), Endpoint{ip(group), kPeerPort}).error,
+              WsaError::kAddrNotAvail);
+    const uint8_t here_family = ip(from).family;
+    App here(*this, Transport::kUdp, here_family);
+    ASSERT_EQ(here.bind(kPort), WsaError::kOk);
+    EXPECT_EQ(to_group.send(bytes_of("to ourselves"), Endpoint{IpAddress::loopback(here_family), kPort}).error,
+              WsaError::kOk);
+    run();
+    EXPECT_EQ(here.text(), "to ourselves");
+  }
+  EXPECT_FALSE(peer().next());
+  EXPECT_EQ(peer().n_neighbor_questions(), before);
+}
+
 class OnlyVlans : public StackTest {
  protected:
   void SetUp() override {

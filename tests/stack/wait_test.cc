@@ -4,8 +4,12 @@
 #include "stack/wait.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -14,6 +18,16 @@
 #include "dpdk_io/pool.h"
 #include "dpdk_io/port.h"
 #include "stack/stack.h"
+
+namespace {
+thread_local const std::function<void()>* on_yield = nullptr;  ///< while a test wants to know
+}
+
+// In place of the C library's, which the Stack calls.
+extern "C" int sched_yield() noexcept {
+  if (on_yield != nullptr) (*on_yield)();
+  return static_cast<int>(syscall(SYS_sched_yield));
+}
 
 namespace millrace {
 namespace {
@@ -249,6 +263,52 @@ TEST_F(Wait_Sleep, ALeaderThatNapsIsWokenAsWell) {
   EXPECT_TRUE(follower.join());
   leader.notify();
   EXPECT_TRUE(leader.join());
+}
+
+/// A clock on which each look takes 10 us: a wait on it has as many turns as its deadline allows.
+class BusyClock final : public Clock {
+ public:
+  uint64_t now_ns() const noexcept override { return now_ns_ += 10'000; }
+
+ private:
+  mutable uint64_t now_ns_ = 0;
+};
+
+class Yield_Test : public testing::Test {
+ protected:
+  Yield_Test()
+      : pool_("yield", 1023, 2048, 0),
+        loop_(Port::ring_loop("yield", pool_, 64)),
+        stack_(Config::loopback(), clock_, pool_, *loop_, {}) {}
+  ~Yield_Test() override { on_yield = nullptr; }
+
+  /// Waits for nothing. @return how often the core was given away
+  int yields_in(uint64_t ns) {
+    int n = 0;
+    const std::function<void()> count = [&n, this] {
+      ++n;
+      // Who gets the core may need the Stack: its lock is free, or this would never end.
+      std::jthread([this] { const Stack::Guard guard(stack_); }).join();
+    };
+    const Stack::Guard guard(stack_);
+    Waiter waiter;
+    on_yield = &count;
+    EXPECT_FALSE(stack_.wait(waiter, clock_.now_ns() + ns));
+    on_yield = nullptr;
+    return n;
+  }
+
+  BusyClock clock_;
+  Pool pool_;
+  std::unique_ptr<Port> loop_;
+  Stack stack_;
+};
+
+TEST_F(Yield_Test, AStackThatSpinsInVainGivesTheCoreAwayNowAndThen) {
+  EXPECT_EQ(yields_in(50'000), 0) << "what comes at once finds it spinning";
+  const int n = yields_in(2'000'000);
+  EXPECT_GE(n, 5);
+  EXPECT_LE(n, 20) << "every 100 us, and not every turn";
 }
 
 }  // namespace

@@ -28,6 +28,7 @@ constexpr Topic kTopics[] = {
     {"connect_ex", connect_ex}, {"pointers", pointers},
     {"texts", texts},           {"resolver", resolver},
     {"duplicates", duplicates}, {"objects", objects},
+    {"waitables", waitables},   {"messages", messages},
 };
 
 Address the_address;

@@ -46,6 +46,8 @@ void texts();
 void resolver();
 void duplicates();
 void objects();
+void waitables();
+void messages();
 
 /// AF_INET or AF_INET6, by the address that the program was given.
 int family();

@@ -34,6 +34,7 @@ void boolean(const char* name, SOCKET s, int level, int option_name) {
   tell("set_1_byte", set_bytes(s, level, option_name, 1));
   tell("then", asked(s, level, option_name, 4));
   tell("set_0_bytes", set_bytes(s, level, option_name, 0));
+  tell("set_null", set_option(s, level, option_name, nullptr, 0));
   tell("set_77", set_option(s, level, option_name, 77));
   tell("normalised", asked(s, level, option_name, 4));
   tell("set_256", set_option(s, level, option_name, 256));
@@ -143,6 +144,17 @@ void options() {
   boolean("TCP_NODELAY", s, IPPROTO_TCP, TCP_NODELAY);
   buffers(s);
   const int level = family() == AF_INET ? int{IPPROTO_IP} : int{IPPROTO_IPV6};
+  if (family() == AF_INET) {
+    boolean("IP_PKTINFO", udp(), level, IP_PKTINFO);
+    boolean("IP_RECVTTL", udp(), level, IP_RECVTTL);
+    boolean("IP_MULTICAST_LOOP", udp(), level, IP_MULTICAST_LOOP);
+  } else {
+    boolean("IPV6_V6ONLY", udp(), level, IPV6_V6ONLY);
+    boolean("IPV6_PKTINFO", udp(), level, IPV6_PKTINFO);
+    boolean("IPV6_HOPLIMIT", udp(), level, IPV6_HOPLIMIT);
+    boolean("IPV6_MULTICAST_LOOP", udp(), level, IPV6_MULTICAST_LOOP);
+    boolean("IPV6_DONTFRAG", udp(), level, IPV6_DONTFRAG);
+  }
   number("hops", s, level, family() == AF_INET ? IP_TTL : IPV6_UNICAST_HOPS, 55);
   number("multicast_hops", udp(), level,
          family() == AF_INET ? IP_MULTICAST_TTL : IPV6_MULTICAST_HOPS, 5);

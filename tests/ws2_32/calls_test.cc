@@ -129,6 +129,11 @@ TEST_F(Ws2Calls, SelectTellsWhoIsReady) {
   EXPECT_EQ(patience.tv_sec, 20);
 }
 
+TEST_F(Ws2Calls, ASelectOfNothingIsInvalidHoweverItIsWritten) {
+  EXPECT_EQ(error_of(select(0, nullptr, nullptr, nullptr, nullptr)), WSAEINVAL);
+  EXPECT_EQ(error_of(select(0, NULL, NULL, NULL, NULL)), WSAEINVAL);
+}
+
 TEST_F(Ws2Calls, OptionsAreSetAndRead) {
   const SOCKET s = open(SOCK_STREAM);
   BOOL on = TRUE;

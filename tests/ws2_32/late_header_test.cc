@@ -34,4 +34,15 @@ TEST(LateHeader, PlainNamesAreWinsocksAndMethodsStayWhatTheyAre) {
   EXPECT_EQ(Method{}.bind(), 2);
 }
 
+/// The C library's would wait forever.
+TEST(LateHeader, ASelectWithoutTypesIsWinsocks) {
+  const timeval no_time{0, 0};
+  for (const int result :
+       {select(0, nullptr, nullptr, nullptr, nullptr), select(0, NULL, NULL, NULL, NULL),
+        select(0, nullptr, NULL, nullptr, NULL), select(0, NULL, nullptr, NULL, &no_time)}) {
+    EXPECT_EQ(result, SOCKET_ERROR);
+    EXPECT_EQ(WSAGetLastError(), WSANOTINITIALISED);
+  }
+}
+
 }  // namespace

@@ -7,25 +7,8 @@
 namespace millrace::test {
 namespace {
 
-class Win32Objects : public testing::TestWithParam<bool> {
- protected:
-  void SetUp() override {
-    WSADATA data;
-    if (GetParam()) {
-      ASSERT_EQ(WSAStartup(MAKEWORD(2, 2), &data), 0);
-    }
-  }
-  void TearDown() override {
-    if (GetParam()) {
-      EXPECT_EQ(WSACleanup(), 0);
-    }
-  }
-};
-INSTANTIATE_TEST_SUITE_P(Winsock, Win32Objects, testing::Bool(), [](const auto& test) {
-  return test.param ? "started" : "not_started";
-});
-
-constexpr DWORD kTimeout = WAIT_TIMEOUT;
+class Win32Objects : public Win32Test {};
+MILLRACE_WITH_AND_WITHOUT_WINSOCK(Win32Objects);
 
 TEST_P(Win32Objects, AManualResetEventStaysAndAnAutoResetEventIsTakenOnce) {
   HANDLE const manual = CreateEvent(nullptr, TRUE, TRUE, nullptr);

@@ -108,4 +108,26 @@ class Ws2Test : public testing::Test {
   uint64_t mbufs_at_start_ = 0;
 };
 
+/// Of windows.h: with a provider, and without.
+class Win32Test : public testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override {
+    WSADATA data;
+    if (GetParam()) {
+      ASSERT_EQ(WSAStartup(MAKEWORD(2, 2), &data), 0);
+    }
+  }
+  void TearDown() override {
+    if (GetParam()) {
+      EXPECT_EQ(WSACleanup(), 0);
+    }
+  }
+};
+#define MILLRACE_WITH_AND_WITHOUT_WINSOCK(suite)                            \
+  INSTANTIATE_TEST_SUITE_P(Winsock, suite, testing::Bool(), [](const auto& test) { \
+    return test.param ? "started" : "not_started";                          \
+  })
+
+constexpr DWORD kTimeout = WAIT_TIMEOUT;
+
 }  // namespace millrace::test

@@ -36,6 +36,10 @@ union INIT_ONCE {
   PVOID Ptr;
 };
 using PINIT_ONCE = INIT_ONCE*;
+using LPINIT_ONCE = INIT_ONCE*;
+#define INIT_ONCE_CHECK_ONLY 0x1
+#define INIT_ONCE_ASYNC 0x2
+#define INIT_ONCE_INIT_FAILED 0x4
 #define INIT_ONCE_STATIC_INIT \
   { nullptr }
 using PINIT_ONCE_FN = BOOL(CALLBACK*)(PINIT_ONCE InitOnce, PVOID Parameter, PVOID* Context);
@@ -82,6 +86,17 @@ VOID WINAPI WakeAllConditionVariable(PCONDITION_VARIABLE ConditionVariable) noex
 BOOL WINAPI InitOnceExecuteOnce(PINIT_ONCE InitOnce, PINIT_ONCE_FN InitFn, PVOID Parameter,
                                 LPVOID* Context);
 VOID WINAPI InitOnceInitialize(PINIT_ONCE InitOnce) noexcept;
+
+/// The same in two calls: fPending says that the caller has to initialise, and to complete.
+///
+/// @param[in] dwFlags  INIT_ONCE_CHECK_ONLY: do not begin; INIT_ONCE_ASYNC: several may, the first to complete wins
+/// @errors ERROR_GEN_FAILURE: not done yet, and only checked
+BOOL WINAPI InitOnceBeginInitialize(LPINIT_ONCE lpInitOnce, DWORD dwFlags, PBOOL fPending,
+                                    LPVOID* lpContext) noexcept;
+/// @param[in] dwFlags    INIT_ONCE_ASYNC as at the beginning; INIT_ONCE_INIT_FAILED: the next one tries again
+/// @param[in] lpContext  its two lowest bits 0
+/// @errors ERROR_GEN_FAILURE: another thread was first, or nobody had begun; ERROR_INVALID_PARAMETER
+BOOL WINAPI InitOnceComplete(LPINIT_ONCE lpInitOnce, DWORD dwFlags, LPVOID lpContext) noexcept;
 
 // --- Thread-local slots --------------------------------------------------------------------------
 DWORD WINAPI TlsAlloc() noexcept;

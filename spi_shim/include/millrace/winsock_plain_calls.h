@@ -10,6 +10,9 @@
 #ifndef MILLRACE_WINSOCK_PLAIN_CALLS_H_
 #define MILLRACE_WINSOCK_PLAIN_CALLS_H_
 
+#include <cstddef>
+#include <type_traits>
+
 #define MILLRACE_PLAIN(name) decltype(WS_##name) name MILLRACE_SYMBOL(name)
 
 #ifdef MILLRACE_LIBC_SOCKETS_CAME_FIRST
@@ -64,6 +67,14 @@ MILLRACE_PLAIN(getpeername);
 MILLRACE_PLAIN(getsockname);
 MILLRACE_PLAIN(inet_ntoa);
 MILLRACE_PLAIN(select);
+
+/// A select of nothing has no types to tell the two apart: nullptr or NULL for all three sets and the time.
+/// @errors WSAEINVAL, as of any select without sets
+template <typename... Null>
+  requires(sizeof...(Null) == 4 && ((std::is_null_pointer_v<Null> || std::is_same_v<Null, decltype(NULL)>) && ...))
+int select(int nfds, Null...) noexcept {
+  return WS_select(nfds, nullptr, nullptr, nullptr, nullptr);
+}
 
 // <unistd.h> has it, which comes with most C++ headers.
 #define gethostname(...) WS_gethostname(__VA_ARGS__)

@@ -43,6 +43,7 @@ using INT = int;
 using UINT = unsigned int;
 using BOOL = int;
 using LONG = std::int32_t;
+using LPLONG = LONG*;
 using ULONG = std::uint32_t;
 using DWORD = std::uint32_t;
 using UINT32 = std::uint32_t;
@@ -79,6 +80,7 @@ using PULONG = ULONG*;
 using LPDWORD = DWORD*;
 using PDWORD = DWORD*;
 using LPBOOL = BOOL*;
+using PBOOL = BOOL*;
 using PDWORD_PTR = DWORD_PTR*;
 using PULONG_PTR = ULONG_PTR*;
 
