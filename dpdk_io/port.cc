@@ -120,6 +120,9 @@ void Port::open(const PortOptions& wishes) {
   if (error != 0) throw_refused(name_, "to describe itself", error);
   driver_ = info.driver_name == nullptr ? "" : info.driver_name;
   is_ring_ = driver_ == "net_ring";
+  // It says 1500, and carries what its buffers hold, of which a long frame takes several (rte_eth_memif.c).
+  const bool has_any_mtu = driver_ == "net_memif";
+  if (has_any_mtu) info.max_rx_pktlen = RTE_ETHER_MAX_JUMBO_FRAME_LEN;
   // memif with zero-copy=yes and AF_XDP address a frame's data by its mbuf's place in the pool.
   needs_own_data_ = driver_ == "net_memif" || driver_ == "net_af_xdp";
   caps_.max_queues = std::min(info.max_rx_queues, info.max_tx_queues);
@@ -141,6 +144,7 @@ void Port::open(const PortOptions& wishes) {
   rte_eth_dev_get_mtu(id_, &old_mtu);
   rte_eth_conf conf{};
   choose_offloads(options, info, conf);
+  if (has_any_mtu) conf.rxmode.mtu = old_mtu;
   conf.intr_conf.rmv = (*info.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0 ? 1 : 0;
   error = rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_RMV, on_removal, &is_removed_);
   if (error != 0) throw_refused(name_, "to tell of its removal", error);
@@ -152,7 +156,7 @@ void Port::open(const PortOptions& wishes) {
   }
   set_up_queues(options, info, conf);
   if (xdp_sockets_) xdp_sockets_->learn();
-  if (options.mtu != old_mtu) {
+  if (options.mtu != old_mtu && !has_any_mtu) {
     error = rte_eth_dev_set_mtu(id_, options.mtu);
     // A ring has no wire and carries any length; a driver without the call may still do 1500.
     const bool is_tolerable = error == -ENOTSUP && (is_ring_ || options.mtu == RTE_ETHER_MTU);

@@ -40,13 +40,14 @@ int receive(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberO
                          can_count(lpNumberOfBytesRecvd) && can_say_from(from);
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
-  const Overlapped tell = overlapped_of(call.socket(), arguments, thread);
-  if (!is_memory || !has_count(lpNumberOfBytesRecvd, tell)) return call.fail(WsaError::kFault);
-  if (const WsaError error = refusal(call.socket(), arguments, tell, thread);
+  ReceiveCall request{{lpBuffers, dwBufferCount}, 0, from, overlapped_of(call.socket(), arguments, thread)};
+  if (!is_memory || !has_count(lpNumberOfBytesRecvd, request.tell)) return call.fail(WsaError::kFault);
+  if (const WsaError error = refusal(call.socket(), arguments, request.tell, thread);
       error != WsaError::kOk) {
     return call.fail(error);
   }
-  const Outcome outcome = call.socket().receive({{lpBuffers, dwBufferCount}, *lpFlags, from, tell});
+  request.flags = *lpFlags;
+  const Outcome outcome = call.socket().receive(request);
   return report(call, outcome, lpNumberOfBytesRecvd, lpFlags);
 }
 
@@ -62,13 +63,13 @@ int send(SOCKET s, LPWSABUF lpBuffers, DWORD dwBufferCount, LPDWORD lpNumberOfBy
       are_there(lpBuffers, dwBufferCount, can_take) && can_count(lpNumberOfBytesSent);
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
-  const Overlapped tell = overlapped_of(call.socket(), arguments, thread);
-  if (!is_memory || !has_count(lpNumberOfBytesSent, tell)) return call.fail(WsaError::kFault);
-  if (const WsaError error = refusal(call.socket(), arguments, tell, thread);
+  SendCall request{{lpBuffers, dwBufferCount}, dwFlags, std::nullopt,
+                   overlapped_of(call.socket(), arguments, thread)};
+  if (!is_memory || !has_count(lpNumberOfBytesSent, request.tell)) return call.fail(WsaError::kFault);
+  if (const WsaError error = refusal(call.socket(), arguments, request.tell, thread);
       error != WsaError::kOk) {
     return call.fail(error);
   }
-  SendCall request{{lpBuffers, dwBufferCount}, dwFlags, std::nullopt, tell};
   // On a stream the address is ignored (WSPSendTo).
   if (lpTo != nullptr && call.socket().transport() == Transport::kUdp) {
     WsaError error = WsaError::kOk;
