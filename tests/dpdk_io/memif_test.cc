@@ -32,10 +32,13 @@ bool comes_true(const std::function<bool()>& condition) {
 
 class Port_Memif : public testing::Test {
  protected:
-  Port_Memif() {
+  Port_Memif() { open(pool_, 1500); }
+  void open(Pool& pool, uint16_t mtu) {
+    port_.reset();
     PortOptions options;
     options.device = "net_memif0";
-    port_ = std::make_unique<Port>(options, pool_);
+    options.mtu = mtu;
+    port_ = std::make_unique<Port>(options, pool);
   }
   void TearDown() override {
     port_.reset();
@@ -82,6 +85,22 @@ TEST_F(Port_Memif, ExchangesFramesOnceThePeerIsThere) {
   ASSERT_GE(got.size(), 1);
   EXPECT_EQ(bytes_of(got[0]), make_bytes(1514));
   EXPECT_TRUE(port_->caps().tx_by_reference);
+}
+
+// Its buffers have 2048 bytes here, and so have the peer's mbufs.
+TEST_F(Port_Memif, CarriesJumboFramesInSeveralBuffers) {
+  Pool large("jumbo", 1023, 9216, 0);
+  open(large, 9000);
+  EXPECT_EQ(port_->caps().mtu, 9000u);
+  {
+    const MemifEcho peer;
+    ASSERT_TRUE(link_becomes(true));
+    const Burst got = exchange([&] { return make_frame(large, make_bytes(9014)); });
+    ASSERT_GE(got.size(), 1);
+    EXPECT_EQ(bytes_of(got[0]), make_bytes(9014));
+  }
+  port_.reset();
+  EXPECT_EQ(large.in_use(), 0u);
 }
 
 TEST_F(Port_Memif, SendsSharedChainsByReferenceAndFreesOneOfEach) {

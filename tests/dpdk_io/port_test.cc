@@ -255,8 +255,8 @@ TEST(Port, MoreQueuesThanTheDeviceHasAreAnError) {
 
 TEST(Port, AnMtuTheDeviceCannotDoIsAnError) {
   Pool pool("port_mtu", 255, 2048, 0);
-  EXPECT_EQ(error_of(options_of("net_memif0", 1, 9000), pool),
-            "port net_memif0: an MTU of 9000 bytes; the device does 46 .. 1500");
+  EXPECT_EQ(error_of(options_of("net_memif0", 1, 16111), pool),
+            "port net_memif0: an MTU of 16111 bytes; the device does 46 .. 16110");
 }
 
 TEST(Port, AFrameThatFitsNoMbufIsAnError) {
