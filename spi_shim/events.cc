@@ -97,10 +97,10 @@ bool wait_once(Waiter& waiter, const Patience& patience, bool needs_provider) no
   if (home == nullptr) {
     if (needs_provider) return false;
     // Seldom and short: a provider that starts meanwhile is turned by its Keeper.
-    if (patience.is_limited()) {
-      (void)waiter.wake.try_acquire_until(patience.end());
-    } else if (!patience.only_looks()) {
-      waiter.wake.acquire();
+    if (!patience.only_looks()) {
+      waiter.sleep([&](auto& wake) {
+        patience.is_limited() ? (void)wake.try_acquire_until(patience.end()) : wake.acquire();
+      });
     }
   } else {
     Stack& stack = *home;

@@ -143,11 +143,7 @@ void turn_or_sleep(Waiter& waiter, const Deadline& deadline, bool only_looks) no
     }
   }
   if (only_looks) return;
-  if (deadline) {
-    (void)waiter.wake.try_acquire_until(*deadline);
-  } else {
-    waiter.wake.acquire();
-  }
+  waiter.sleep([&](auto& wake) { deadline ? (void)wake.try_acquire_until(*deadline) : wake.acquire(); });
 }
 
 /// An alertable wait of this thread, or none.

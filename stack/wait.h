@@ -24,13 +24,19 @@ class Waiter {
 
   /// Called by anyone, without the lock: come out of the wait and look around.
   void poke() noexcept {
-    is_poked.store(true, std::memory_order_release);
-    wake.release();
+    is_poked = true;  // as in notify()
+    if (is_asleep) wake.release();
   }
 
-  bool has_news() const noexcept {
-    return is_ready.load(std::memory_order_acquire) || is_poked.load(std::memory_order_acquire);
+  /// Sleeps until there is news; may come back without. @param acquire  of `wake`
+  template <typename Acquire>
+  void sleep(Acquire acquire) noexcept {
+    is_asleep = true;
+    if (!has_news()) acquire(wake);
+    is_asleep = false;
   }
+
+  bool has_news() const noexcept { return is_ready || is_poked; }
 
   std::atomic<bool> is_ready{false};
   std::atomic<bool> is_asleep{false};
