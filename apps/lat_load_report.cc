@@ -4,11 +4,10 @@
 // rate, or of each rate of a sweep.
 #include <cinttypes>
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
 
 #include "apps/histogram_log.h"
+#include "apps/lat_files.h"
 #include "apps/lat_report.h"
 
 namespace millrace::lat {
@@ -59,15 +58,6 @@ void print(const LoadResult& result) {
               result.achieved_per_s, us(times.percentile(50)), us(times.percentile(90)), us(times.percentile(99)),
               us(times.percentile(99.9)), us(times.max()), result.n_unanswered,
               result.keeps_up() ? "" : "  not kept up");
-}
-
-template <typename Write>
-void write_file(const std::string& path, Write&& write) {
-  if (path.empty()) return;
-  std::ofstream out(path);
-  write(out);
-  out.flush();
-  if (!out) throw std::runtime_error("cannot write " + path);
 }
 
 void write_hgrm(const Options& options, const LoadResult& result) {

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
+
+#include "apps/lat_files.h"
 
 namespace millrace::lat {
 namespace {
@@ -63,15 +63,6 @@ void add_counters(Json& json, const Counters& counters) {
   if (ratio >= 0) json["copied_per_delivered"] = ratio;
   Json& values = json["counters"] = Json::object();
   for (const auto& [name, value] : counters) values[name] = value;
-}
-
-template <typename Write>
-void write_file(const std::string& path, Write&& write) {
-  if (path.empty()) return;
-  std::ofstream out(path);
-  write(out);
-  out.flush();
-  if (!out) throw std::runtime_error("cannot write " + path);
 }
 
 void write_json(const Options& options, const Json& json) {
