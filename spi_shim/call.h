@@ -20,7 +20,7 @@ namespace millrace {
 
 class Call {
  public:
-  Call(SOCKET s, LPINT lpErrno) noexcept : error_(lpErrno) {
+  [[gnu::always_inline]] Call(SOCKET s, LPINT lpErrno) noexcept : error_(lpErrno) {
     const auto stacks = stacks_for_call(lpErrno);
     if (stacks.empty()) return;
     inner_ = inner_handle(s);

@@ -188,8 +188,20 @@ void Demux::output(tcp_pcb& pcb) noexcept {
   rearm(pcb);
 }
 
-void Demux::recved(tcp_pcb& pcb, uint16_t bytes) noexcept {
-  tcp_recved(&pcb, bytes);
+// Mostly the window opens by less than lwIP would tell the peer of at once (tcp_recved()).
+void Demux::recved(tcp_pcb& pcb, uint32_t bytes) noexcept {
+  const uint32_t window = std::min<uint32_t>(pcb.rcv_wnd + bytes, TCP_WND_MAX(&pcb));
+  const uint32_t news = pcb.rcv_nxt + window - pcb.rcv_ann_right_edge;
+  if (news < TCP_WND_UPDATE_THRESHOLD) {
+    pcb.rcv_wnd = window;
+    if (news >= std::min<uint32_t>(TCP_WND / 2, pcb.mss)) pcb.rcv_ann_wnd = window;
+    return;
+  }
+  while (bytes != 0) {
+    const auto n = static_cast<u16_t>(std::min<uint32_t>(bytes, UINT16_MAX));
+    tcp_recved(&pcb, n);
+    bytes -= n;
+  }
   rearm(pcb);
 }
 

@@ -30,6 +30,9 @@
 
 namespace millrace {
 
+struct Arrival;
+struct Segment;
+
 class Demux {
  public:
   /// @param most_connections  that are expected at a time; more only make it slower
@@ -47,6 +50,10 @@ class Demux {
 
   void tcp_in(pbuf* segment, netif* from) noexcept;
   void udp_in(pbuf* datagram, netif* from) noexcept;
+  /// The frames of these two are nearly all (demux_predicted.cc); they are not lwIP's.
+  /// @owner takes the segment's mbuf if true @return false: nothing has changed, and lwIP is to have it
+  bool tcp_in_predicted(const Segment& segment, const Arrival& arrival) noexcept;
+  bool udp_in_predicted(const Segment& segment, const Arrival& arrival) noexcept;
   /// The segment in hand once more, its pcb having gone or come, or one that we made up: nobody
   /// verifies its checksum.
   void tcp_in_again(pbuf* segment, netif* from) noexcept;
@@ -69,7 +76,8 @@ class Demux {
   void drop(tcp_pcb& pcb) noexcept;
   void shut_send(tcp_pcb& pcb) noexcept;
   void output(tcp_pcb& pcb) noexcept;
-  void recved(tcp_pcb& pcb, uint16_t bytes) noexcept;
+  /// The application has taken so much: the window opens.
+  void recved(tcp_pcb& pcb, uint32_t bytes) noexcept;
   /// The silence that keep-alive counts begins now.
   void restart_keep_alive(tcp_pcb& pcb) noexcept;
   /// Something that timers look at has changed.
@@ -136,7 +144,8 @@ class Demux {
   Bucket& bucket_of(const ip_addr_t& local, uint16_t local_port, const ip_addr_t& peer,
                     uint16_t peer_port) const noexcept;
   Bucket& bucket_of(const tcp_pcb& pcb) const noexcept;
-  const Bucket* bucket_for(const rte_mbuf& frame) const noexcept;
+  Bucket& bucket_of(const Segment& segment) const noexcept;
+  const Bucket* bucket_for(rte_mbuf& frame) const noexcept;
   void rearm(Bucket& bucket) noexcept;
   void rearm(tcp_pcb& pcb, Bucket& bucket) noexcept;
   void arm(const tcp_pcb& pcb, Bucket& bucket) noexcept;

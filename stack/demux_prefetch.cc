@@ -6,32 +6,18 @@
 #include <rte_mbuf.h>
 
 #include <array>
-#include <cstring>
 
 #include "dpdk_io/mbuf.h"
 #include "stack/demux.h"
-#include "stack/frame.h"
 #include "stack/prefetch.h"
+#include "stack/segment.h"
 
 namespace millrace {
 
-const Demux::Bucket* Demux::bucket_for(const rte_mbuf& frame) const noexcept {
-  bool is_v6 = false;
-  const auto* const bytes = rte_pktmbuf_mtod(&frame, const uint8_t*);
-  const uint8_t* const ports = tcp_header_in(bytes, frame.data_len, is_v6);
-  if (ports == nullptr) return nullptr;
-  ip_addr_t local{}, peer{};
-  if (is_v6) {
-    IP_SET_TYPE_VAL(local, IPADDR_TYPE_V6);
-    IP_SET_TYPE_VAL(peer, IPADDR_TYPE_V6);
-    std::memcpy(ip_2_ip6(&peer)->addr, ports - 32, 16);
-    std::memcpy(ip_2_ip6(&local)->addr, ports - 16, 16);
-  } else {
-    std::memcpy(&ip_2_ip4(&peer)->addr, ports - 8, 4);
-    std::memcpy(&ip_2_ip4(&local)->addr, ports - 4, 4);
-  }
-  return &bucket_of(local, static_cast<uint16_t>(ports[2] << 8 | ports[3]), peer,
-                    static_cast<uint16_t>(ports[0] << 8 | ports[1]));
+const Demux::Bucket* Demux::bucket_for(rte_mbuf& frame) const noexcept {
+  Segment segment;
+  if (!find_segment(frame, segment) || segment.protocol() != Segment::kTcp) return nullptr;
+  return &bucket_of(segment);
 }
 
 Demux::Expected::Expected(const Demux& demux, std::span<rte_mbuf* const> frames) noexcept

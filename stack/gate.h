@@ -30,6 +30,9 @@ class Gate {
   /// @param header  whole, options included
   bool ip4(const uint8_t* header, const netif& in) noexcept;
   bool ip6(const uint8_t* header, const netif& in) noexcept;
+  bool ip(const uint8_t* header, bool is_v6, const netif& in) noexcept {
+    return is_v6 ? ip6(header, in) : ip4(header, in);
+  }
   /// Lengths and checksum; cuts off what lies behind the datagram (RFC 768, RFC 8200 8.1).
   bool udp(pbuf& datagram, const netif& in) noexcept;
   /// A segment of an existing connection (RFC 9293 3.10.7.4, RFC 5961).

@@ -25,6 +25,7 @@
 #include "stack/neighbors.h"
 #include "stack/path_mtu.h"
 #include "stack/routes.h"
+#include "stack/segment.h"
 #include "stack/siblings.h"
 #include "stack/syn_cookies.h"
 #include "stack/tx_checksum.h"
@@ -62,6 +63,17 @@ uint16_t generated_in_software(const PortCaps& caps) {
   if (!caps.tx_checksum_tcp) flags |= NETIF_CHECKSUM_GEN_TCP;
   if (!caps.tx_checksum_udp) flags |= NETIF_CHECKSUM_GEN_UDP;
   return flags;
+}
+
+// None: there is no sum in the frame, but its data is known to be whole, such as virtio's from its host
+// (DPDK rte_mbuf_core.h).
+bool is_good_l4(const rte_mbuf& m) {
+  const uint64_t l4 = m.ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+  return l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD || l4 == RTE_MBUF_F_RX_L4_CKSUM_NONE;
+}
+bool is_good_ip(const rte_mbuf& m) {
+  const uint64_t ip = m.ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+  return ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD || ip == RTE_MBUF_F_RX_IP_CKSUM_NONE;
 }
 
 /// IPv4's header, and of UDP's what lwIP looks at to find what is for its DHCP client.
@@ -202,7 +214,32 @@ uint16_t Netif::receive(std::array<rte_mbuf*, kBurstMax>& frames) noexcept {
   return n;
 }
 
+// A tag, or several interfaces to choose from, wants more of a look.
+bool Netif::take_predicted(rte_mbuf& m) noexcept {
+  Segment segment;
+  const netif* const in = interfaces_.only();
+  if (in == nullptr || (m.ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) return false;
+  if (!find_segment(m, segment)) return false;
+  const auto* const to = rte_pktmbuf_mtod(&m, const uint8_t*);
+  if (!is_loop_ && std::memcmp(to, mac_.data(), mac_.size()) != 0) return false;
+  const Arrival arrival{in, is_loop_, verify_checksums_ && !is_good_ip(m), verify_checksums_ && !is_good_l4(m)};
+  Demux& demux = *engine.demux;
+  switch (segment.protocol()) {
+    case Segment::kTcp:
+      return demux.tcp_in_predicted(segment, arrival);
+    case Segment::kUdp:
+      return demux.udp_in_predicted(segment, arrival);
+    default:
+      return false;
+  }
+}
+
 void Netif::input(rte_mbuf* m) noexcept {
+  if (take_predicted(*m)) {
+    ++counters_.rx_pkts;
+    ++counters_.rx_predicted;
+    return;
+  }
   if (!is_syn(rte_pktmbuf_mtod(m, const uint8_t*), m->data_len)) return hand_to_lwip(m);
   if (syns_.push(m)) return;
   ++counters_.rx_syn_dropped;
@@ -272,12 +309,8 @@ netif* Netif::accept(rte_mbuf* m) noexcept {
     return nullptr;
   }
   uint16_t check = kSoftwareCheck;
-  // None: there is no sum in the frame, but its data is known to be whole, such as virtio's from its host
-  // (DPDK rte_mbuf_core.h).
-  if (l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD || l4 == RTE_MBUF_F_RX_L4_CKSUM_NONE) {
-    check &= static_cast<uint16_t>(~(NETIF_CHECKSUM_CHECK_UDP | NETIF_CHECKSUM_CHECK_TCP));
-  }
-  if (ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD || ip == RTE_MBUF_F_RX_IP_CKSUM_NONE) check &= static_cast<uint16_t>(~NETIF_CHECKSUM_CHECK_IP);
+  if (is_good_l4(*m)) check &= static_cast<uint16_t>(~(NETIF_CHECKSUM_CHECK_UDP | NETIF_CHECKSUM_CHECK_TCP));
+  if (is_good_ip(*m)) check &= static_cast<uint16_t>(~NETIF_CHECKSUM_CHECK_IP);
   in->chksum_flags = gen_flags_ | check;
   return in;
 }

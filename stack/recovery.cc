@@ -70,7 +70,10 @@ void Recovery::on_header(tcp_pcb& pcb, const tcp_hdr& header, uint16_t options_b
   if (tells_no_more && !self->is_amiss()) {
     const uint32_t ahead = header.ackno - self->una_;
     if (ahead == 0 && payload_bytes != 0) return;
-    if (ahead - 1 < pcb.snd_nxt - self->una_) return self->advance(header.ackno);
+    if (ahead - 1 < pcb.snd_nxt - self->una_) {
+      self->advance(header.ackno);
+      return self->allow_for_lwip(header.ackno);
+    }
   }
   self->read_header(header, options_bytes, payload_bytes);
 }
@@ -110,7 +113,6 @@ void Recovery::begin(uint64_t rtt_ns) noexcept {
   arm(news.now_ns);
 }
 
-// The next acknowledgement where nothing is amiss: what it covers was sent in order.
 void Recovery::advance(uint32_t ack) noexcept {
   const uint64_t now_ns = engine.clock->now_ns();
   const uint32_t in_flight_before = sent_end_ - una_;
@@ -135,10 +137,13 @@ void Recovery::advance(uint32_t ack) noexcept {
   }
   n_timeouts_ = n_duplicates_ = 0;
   open_gate();
-  // lwIP adds a segment where an acknowledgement is as large as the window (tcp_in.c).
+  arm(now_ns);
+}
+
+// It adds a segment where an acknowledgement is as large as the window (tcp_in.c).
+void Recovery::allow_for_lwip(uint32_t ack) noexcept {
   pcb_.bytes_acked = 0;
   if (ack - pcb_.lastack >= pcb_.cwnd) pcb_.cwnd -= std::min<uint32_t>(pcb_.cwnd, pcb_.mss);
-  arm(now_ns);
 }
 
 // A probe of a closed window may be acknowledged, too.
@@ -168,8 +173,9 @@ void Recovery::read_header(const tcp_hdr& header, uint16_t options_bytes,
                       payload_bytes == 0 && (TCPH_FLAGS(&header) & TCP_FIN) == 0;
   const bool is_duplicate_without_sack = !has_sack() && news.is_duplicate;
   if (!is_amiss() && news.n_blocks == 0 && !is_duplicate_without_sack) {
-    if (news.is_ack) advance(ack);
-    return;
+    if (!news.is_ack) return;
+    advance(ack);
+    return allow_for_lwip(ack);
   }
   if (news.is_ack) acknowledge(ack, news);
   if (news.n_blocks != 0) take_blocks(news);

@@ -57,6 +57,12 @@ class Recovery {
   }
   static void on_output(const tcp_pcb& pcb, pbuf& p, const tcp_hdr& header) noexcept;
   static void on_timer(uint64_t now_ns) noexcept;
+  bool is_amiss() const noexcept {
+    return board_ != nullptr || state_ != State::kOpen || is_probing_;
+  }
+  /// The next acknowledgement where nothing is amiss: what it covers was sent in order. Before the pcb
+  /// knows of it.
+  void advance(uint32_t ack) noexcept;
   /// A router says that segments, options left out, may be no longer. @return false: they are
   /// shorter
   bool on_path_mtu(uint16_t mss) noexcept;
@@ -127,7 +133,7 @@ class Recovery {
   static void create(tcp_pcb& pcb) noexcept;
   void begin(uint64_t rtt_ns) noexcept;
   void settle_una(uint32_t ack) noexcept;
-  void advance(uint32_t ack) noexcept;
+  void allow_for_lwip(uint32_t ack) noexcept;
   void read_header(const tcp_hdr& header, uint16_t options_bytes, uint16_t payload_bytes) noexcept;
   void read_echo(const uint8_t* options, size_t length, News& news) const noexcept;
   void read_sacks(const uint8_t* options, size_t length, uint32_t ack, News& news) noexcept;
@@ -173,10 +179,6 @@ class Recovery {
 
   uint32_t in_flight() const noexcept;
   bool has_sack() const noexcept { return (pcb_.flags & TF_SACK) != 0; }
-  bool is_amiss() const noexcept {
-    return board_ != nullptr || state_ != State::kOpen || is_probing_;
-  }
-
   static Recovery* pending_;  ///< its segment is with lwIP, and something is amiss
   static News news_;          ///< of that segment
   static Recovery* busy_;     ///< the first of those with data in flight

@@ -110,6 +110,7 @@ class TcpSocket final : public Socket {
   void fill(Request& request, pbuf*& p) noexcept;
   void end_filling() noexcept;
   void credit(uint32_t bytes) noexcept;
+  void catch_up(tcp_pcb& pcb) noexcept;
   Inbox& source_of(uint32_t flags) noexcept;
   const Inbox& source_of(uint32_t flags) const noexcept;
   WsaError end_of_stream() const noexcept;

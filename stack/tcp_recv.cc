@@ -140,9 +140,16 @@ void TcpSocket::settle() noexcept {
   } else if (!sends_.empty() && state_ == State::kConnected) {
     serve_sends();
   }
+  if (pcb_ != nullptr && state_ == State::kConnected) catch_up(*pcb_);
   if (!disconnects_.empty()) serve_disconnects();
   if (listening != nullptr) announce_connections();
   Socket::settle();
+}
+
+// What the segments of this turn owe (demux_predicted.cc): one acknowledgement for all of them, and what
+// they made room for.
+void TcpSocket::catch_up(tcp_pcb& pcb) noexcept {
+  if ((pcb.flags & TF_ACK_NOW) != 0 || pcb.unsent != nullptr) stack_.demux().output(pcb);
 }
 
 void TcpSocket::announce_connections() noexcept {
@@ -164,11 +171,7 @@ void TcpSocket::credit(uint32_t bytes) noexcept {
   bytes += held_back_;
   held_back_ = std::min(bytes, to_hold);
   bytes -= held_back_;
-  while (bytes != 0) {
-    const auto n = static_cast<u16_t>(std::min<uint32_t>(bytes, UINT16_MAX));
-    stack_.demux().recved(*pcb_, n);
-    bytes -= n;
-  }
+  if (bytes != 0) stack_.demux().recved(*pcb_, bytes);
   // lwIP announces a quarter of the full window; half of a small buffer is news, too.
   const uint32_t news = pcb_->rcv_nxt + pcb_->rcv_ann_wnd - pcb_->rcv_ann_right_edge;
   if (wanted < full && news >= wanted / 2) {

@@ -40,6 +40,8 @@ class UdpSocket final : public Socket {
   WsaError change_groups(const GroupChange& change) override;
   WsaError join_leaf(const Endpoint& group, bool sends, bool receives) override;
   const Groups& groups() const noexcept { return groups_; }
+  /// True for the pcb of a socket that asks for nothing but source and payload.
+  static bool wants_no_more(const udp_pcb& pcb) noexcept { return pcb.recv == on_receive; }
   /// A datagram that is for this socket unless another peer sent it. @owner takes p
   void arrive(pbuf* p, const Endpoint& source) noexcept;
   /// The same with what its headers said, for a socket that may want to know.
