@@ -36,6 +36,12 @@ WsaError set_nothing(const Option* option) noexcept {
   return takes_it ? WsaError::kOk : WsaError::kFault;
 }
 
+/// Windows reads a length without its sign. So a negative one is more than enough for an option of SOL_SOCKET, unless
+/// that is a byte; elsewhere it is WSAENOBUFS (Wine's test of set and getsockopt, as Windows 10 21H1 and later pass it).
+bool takes_negative_length(const Option* option, int level) noexcept {
+  return level == WS_SOL_SOCKET && (option == nullptr || !option->is_byte);
+}
+
 /// Too little room for a number: beyond SOL_SOCKET none of it was used, Windows says.
 WsaError refuse_room(int level, INT& length) noexcept {
   if (level != WS_SOL_SOCKET) length = 0;
@@ -44,6 +50,10 @@ WsaError refuse_room(int level, INT& length) noexcept {
 
 // How a thread's sockets are to be opened is the thread's, whatever socket is named (winsock-rules 185).
 constinit thread_local uint32_t open_type = 0;
+
+bool is_short_of_open_type(INT length) noexcept {
+  return length >= 0 && length < static_cast<INT>(sizeof open_type);  // negative: takes_negative_length()
+}
 
 bool is_open_type(int level, int name) noexcept {
   return level == WS_SOL_SOCKET && name == SO_OPENTYPE;
@@ -56,7 +66,7 @@ int fail(INT error, LPINT lpErrno) noexcept {
 
 int set_open_type(const CHAR* value, int length, LPINT lpErrno) noexcept {
   if (stacks_for_call(lpErrno).empty()) return SOCKET_ERROR;
-  if (length < static_cast<int>(sizeof open_type) || !can_read(value, sizeof open_type)) {
+  if (is_short_of_open_type(length) || !can_read(value, sizeof open_type)) {
     return fail(WSAEFAULT, lpErrno);
   }
   std::memcpy(&open_type, value, sizeof open_type);
@@ -65,8 +75,7 @@ int set_open_type(const CHAR* value, int length, LPINT lpErrno) noexcept {
 
 int get_open_type(CHAR* value, LPINT length, LPINT lpErrno) noexcept {
   if (stacks_for_call(lpErrno).empty()) return SOCKET_ERROR;
-  if (!can_write(length) || *length < static_cast<INT>(sizeof open_type) ||
-      !can_write(value, sizeof open_type)) {
+  if (!can_write(length) || is_short_of_open_type(*length) || !can_write(value, sizeof open_type)) {
     return fail(WSAEFAULT, lpErrno);
   }
   std::memcpy(value, &open_type, sizeof open_type);
@@ -83,7 +92,12 @@ int WSPAPI wsp_set_sock_opt(SOCKET s, int level, int optname, const CHAR* optval
   const Call call(s, lpErrno);
   if (!call) return SOCKET_ERROR;
   Socket& socket = call.socket();
-  if (optlen < 0 || !can_read(optval, std::max<size_t>(static_cast<size_t>(optlen), 1))) {
+  if (optlen < 0) {
+    const Option* const option = find_option(socket, level, optname);
+    if (!takes_negative_length(option, level)) return call.fail(WsaError::kNoBufs);
+    optlen = kNumber;
+  }
+  if (!can_read(optval, std::max<size_t>(static_cast<size_t>(optlen), 1))) {
     return call.fail(WsaError::kFault);
   }
   if (optlen == 0) return call.done(set_nothing(find_option(socket, level, optname)));

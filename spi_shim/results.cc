@@ -6,11 +6,10 @@
 #include <vector>
 
 #include "spi_shim/call.h"
-#include "spi_shim/listeners.h"
 #include "spi_shim/overlapped.h"
+#include "spi_shim/poll_list.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
-#include "stack/poll.h"
 
 namespace millrace {
 namespace {
@@ -54,7 +53,7 @@ BOOL WSPAPI wsp_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped, LP
   return FALSE;
 }
 
-/// The three sets of a select as one list, in the order of their members.
+/// The three sets of a select.
 class SelectSets {
  public:
   SelectSets(WS_fd_set* reads, WS_fd_set* writes, WS_fd_set* exceptions)
@@ -75,8 +74,8 @@ class SelectSets {
     return n;
   }
 
-  /// Who is asked what; no socket has been looked at.
-  void list() {
+  /// Who is asked what, in the order of their members.
+  void list_in(PollList& list) {
     constexpr bool PollEntry::*kWants[] = {&PollEntry::wants_read, &PollEntry::wants_write,
                                            &PollEntry::wants_exception};
     uint32_t place = 0;
@@ -86,59 +85,15 @@ class SelectSets {
         entry.handle = inner_handle(member(i, j));
         entry.*kWants[i] = true;
         entry.place = place++;
-        entries_.push_back(entry);
+        list.add(entry);
       }
     }
-    sort();
   }
-
-  /// With each Stack's lock taken once: looks at its sockets; one that has no answer is turned for those who
-  /// only look. Listeners' twins join the list. @return false: one of them is not a socket
-  bool look_once(bool only_looks, uint32_t& n_answered) {
-    std::vector<PollEntry> twins;
-    const bool are_sockets = look_at(entries_, only_looks, n_answered, &twins);
-    if (!are_sockets || twins.empty()) return are_sockets;
-    const size_t n = entries_.size();
-    entries_.insert(entries_.end(), twins.begin(), twins.end());
-    const std::span added = std::span(entries_).subspan(n);
-    std::stable_sort(added.begin(), added.end(), is_before);
-    (void)look_at(added, only_looks, n_answered, nullptr);
-    sort();
-    return true;
-  }
-
-  /// Keeps the sockets for a wait; those that other threads have closed have their answer.
-  /// @return how many of these
-  uint32_t keep_sockets() {
-    uint32_t n_closed = 0;
-    for_each_stack(entries_, [&](Stack& stack, std::span<PollEntry> some) {
-      for (PollEntry& entry : some) {
-        entry.socket = stack.find(entry.handle);
-        if (entry.socket != nullptr) {
-          entry.socket->ref();
-        } else {
-          ++n_closed;
-          tell_closed(entry);
-        }
-      }
-    });
-    return n_closed;
-  }
-
-  void release() noexcept {
-    for_each_stack(entries_, [](Stack&, std::span<PollEntry> some) {
-      for (const PollEntry& entry : some) {
-        if (entry.socket != nullptr) entry.socket->unref();
-      }
-    });
-  }
-
-  std::vector<PollEntry>& entries() noexcept { return entries_; }
 
   /// Leaves in each set what has an answer. @return how many
-  int keep_answers() {
+  int keep_answers(std::span<const PollEntry> entries) {
     std::vector<bool> has_answer(count());
-    for (const PollEntry& entry : entries_) {
+    for (const PollEntry& entry : entries) {
       if (entry.reads || entry.writes || entry.has_exception) has_answer[entry.place] = true;
     }
     int total = 0;
@@ -166,98 +121,14 @@ class SelectSets {
     return first[index];
   }
 
-  static bool is_before(const PollEntry& a, const PollEntry& b) noexcept {
-    return Stack::index_in(a.handle) < Stack::index_in(b.handle);
-  }
-
-  void sort() {
-    if (running_stacks().size() == 1) return;
-    std::stable_sort(entries_.begin(), entries_.end(), is_before);
-  }
-
-  /// Calls visit(stack, its entries) with each Stack's lock. @return false: a handle is no Stack's
-  template <typename Visitor>
-  static bool for_each_stack(std::span<PollEntry> entries, Visitor visit) noexcept {
-    while (!entries.empty()) {
-      const auto is_other = [&](const PollEntry& entry) { return is_before(entries.front(), entry); };
-      const auto end = std::find_if(entries.begin(), entries.end(), is_other);
-      const auto n = static_cast<size_t>(end - entries.begin());
-      Stack* const stack = stack_of(entries.front().handle);
-      if (stack == nullptr) return false;
-      const Stack::Guard guard(*stack);
-      visit(*stack, entries.first(n));
-      entries = entries.subspan(n);
-    }
-    return true;
-  }
-
-  /// Readable, where that was asked (winsock-rules 165).
-  static void tell_closed(PollEntry& entry) noexcept {
-    entry.is_closed = true;
-    entry.reads = entry.wants_read;
-  }
-
-  static uint32_t find_and_look(Stack& stack, std::span<PollEntry> some) noexcept {
-    uint32_t n = 0;
-    for (PollEntry& entry : some) {
-      entry.socket = stack.find(entry.handle);
-      if (entry.socket == nullptr) tell_closed(entry);
-      n += entry.socket == nullptr || look(entry) ? 1 : 0;
-    }
-    return n;
-  }
-
-  static void list_twins(std::span<const PollEntry> some, std::vector<PollEntry>& twins) {
-    for (const PollEntry& entry : some) {
-      for (const SOCKET twin : entry.socket->twins()) {
-        twins.push_back(entry);
-        twins.back().handle = twin;
-      }
-    }
-  }
-
-  static bool look_at(std::span<PollEntry> entries, bool only_looks, uint32_t& n_answered,
-                      std::vector<PollEntry>* twins) {
-    bool are_sockets = true;
-    return for_each_stack(entries, [&](Stack& stack, std::span<PollEntry> some) {
-      uint32_t n = find_and_look(stack, some);
-      const auto is_none = [](const PollEntry& entry) { return entry.socket == nullptr; };
-      if (twins != nullptr) {
-        are_sockets &= std::none_of(some.begin(), some.end(), is_none);
-        if (are_sockets && running_stacks().size() > 1) list_twins(some, *twins);
-      }
-      if (n == 0 && only_looks) {
-        (void)stack.spin();
-        n = find_and_look(stack, some);
-      }
-      n_answered += n;
-    }) && are_sockets;
-  }
-
   WS_fd_set* sets_[3];
-  std::vector<PollEntry> entries_;
 };
 
-/// @errors as poll()
-WsaError wait_for(SelectSets& sets, const WS_timeval* timeout, uint32_t& n_answered) {
-  n_answered = sets.keep_sockets();
-  WsaError error = WsaError::kOk;
-  if (n_answered == 0) {
-    // With one Stack for all of them, that one; else whichever this thread turns.
-    const auto& entries = sets.entries();
-    Stack& first = entries.front().socket->stack();
-    Stack* const own = &first == &entries.back().socket->stack() ? nullptr : home_stack();
-    Stack& home = own == nullptr ? first : *own;
-    uint64_t deadline = kNoDeadline;
-    if (timeout != nullptr) {
-      const uint64_t us = static_cast<uint64_t>(timeout->tv_sec) * 1'000'000 +
-                          static_cast<uint64_t>(timeout->tv_usec);
-      deadline = home.now_ns() + us * 1000;
-    }
-    error = poll(home, sets.entries(), deadline, n_answered);
-  }
-  sets.release();
-  return error;
+uint64_t ns_of(const WS_timeval* timeout) noexcept {
+  if (timeout == nullptr) return kNoDeadline;
+  const uint64_t us = static_cast<uint64_t>(timeout->tv_sec) * 1'000'000 +
+                      static_cast<uint64_t>(timeout->tv_usec);
+  return us * 1000;
 }
 
 int WSPAPI wsp_select(int, WS_fd_set* readfds, WS_fd_set* writefds, WS_fd_set* exceptfds,
@@ -273,13 +144,15 @@ int WSPAPI wsp_select(int, WS_fd_set* readfds, WS_fd_set* writefds, WS_fd_set* e
   if (sets.count() == 0) return fail(WSAEINVAL);
   if (timeout != nullptr && (timeout->tv_sec < 0 || timeout->tv_usec < 0)) return fail(WSAEINVAL);
 
-  sets.list();
-  const bool only_looks = timeout != nullptr && timeout->tv_sec == 0 && timeout->tv_usec == 0;
-  uint32_t answered = 0;
-  if (!sets.look_once(only_looks, answered)) return fail(WSAENOTSOCK);
+  PollList list(sets.count());
+  sets.list_in(list);
+  const bool only_looks = ns_of(timeout) == 0;
+  const PollList::Looked looked = list.look(only_looks);
+  if (looked.n_unknown != 0) return fail(WSAENOTSOCK);
+  uint32_t answered = looked.n_answered;
   WsaError error = WsaError::kOk;
-  if (answered == 0 && !only_looks) error = wait_for(sets, timeout, answered);
-  const int n = sets.keep_answers();
+  if (answered == 0 && !only_looks) error = list.wait(ns_of(timeout), answered);
+  const int n = sets.keep_answers(list.entries());
   if (error != WsaError::kOk) return fail(static_cast<INT>(error));
   // A socket that another thread closed: readable where asked, else no socket any more (rule 165).
   return n == 0 && answered != 0 ? fail(WSAENOTSOCK) : n;

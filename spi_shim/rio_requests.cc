@@ -67,18 +67,7 @@ void store(const Endpoint& endpoint, WS_sockaddr* to) noexcept {
   if (to != nullptr) (void)store_endpoint(endpoint, to, &bytes);
 }
 
-// From the first request on that asks, a datagram socket notes where each datagram was sent to. What came
-// before was sent to the socket's own address, for all that is known.
-void ask_for_local(Socket& socket, const RioRequest& request) noexcept {
-  if (request.local == nullptr) return;
-  store(socket.shown(socket.local()), request.local);
-  if (socket.transport() != Transport::kUdp || socket.options.tells_local) return;
-  socket.options.tells_local = true;
-  socket.apply_options();
-}
-
 Outcome receive(Socket& socket, RioRequest& request, const Overlapped& tell) {
-  ask_for_local(socket, request);
   ReceiveCall call{{&request.data, 1}, 0, {}, tell};
   if ((request.flags & RIO_MSG_WAITALL) != 0) call.flags = WS_MSG_WAITALL;
   WSAMSG& message = request.message;
@@ -90,6 +79,7 @@ Outcome receive(Socket& socket, RioRequest& request, const Overlapped& tell) {
     }
   } else if (const auto peer = socket.peer(); peer.has_value()) {
     store(socket.shown(*peer), message.name);
+    store(socket.shown(socket.local()), request.local);
   }
   return socket.receive(call);
 }

@@ -226,7 +226,9 @@ void Demux::forget_listener(const tcp_pcb& listener) noexcept {
   assert(scope_ == nullptr);
   for (const Bucket* bucket : wheel_[(tick_ + 1) % kWheelSlots]) {
     for (tcp_pcb* pcb = bucket->active; pcb != nullptr; pcb = pcb->next) {
-      if (static_cast<const void*>(pcb->listener) == &listener) pcb->listener = nullptr;
+      if (static_cast<const void*>(pcb->listener) != &listener) continue;
+      pcb->listener = nullptr;
+      tcp_arg(pcb, nullptr);  // it was the listener's, whose socket goes now (tcp_in.c, tcp_listen_input)
     }
   }
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "dpdk_io/startup_error.h"
 #include "lwip/etharp.h"
@@ -90,6 +91,23 @@ Interface* with_address(const Link& link, uint32_t address, bool by_subnet) noex
   return nullptr;
 }
 
+// All of 127/8 is this host's (RFC 1122 3.2.1.3), and lwIP's interface has one address: while a packet to
+// another one is in hand, it has that.
+err_t loopback_input(pbuf* frame, netif* loop) {
+  const auto* const bytes = static_cast<const uint8_t*>(frame->payload);
+  const auto type = static_cast<uint16_t>((bytes[12] << 8) | bytes[13]);
+  if (type != ETHTYPE_IP) return ethernet_input(frame, loop);
+  ip4_addr_t target;
+  std::memcpy(&target.addr, bytes + SIZEOF_ETH_HDR + 16, sizeof target.addr);
+  const bool is_ours = ip4_addr_isloopback(&target) && !ip4_addr_isbroadcast(&target, loop);
+  if (!is_ours) return ethernet_input(frame, loop);
+  ip4_addr_t& address = *ip_2_ip4(&loop->ip_addr);
+  const ip4_addr_t own = std::exchange(address, target);
+  const err_t result = ethernet_input(frame, loop);
+  address = own;
+  return result;
+}
+
 }  // namespace
 
 Interfaces::Interfaces(Netif& owner, Routes& routes, const PortConfig& config, netif_init_fn init,
@@ -104,6 +122,7 @@ Interfaces::Interfaces(Netif& owner, Routes& routes, netif_init_fn init)
     : owner_(owner), routes_(routes) {
   links_.push_back(std::make_unique<Link>());
   Interface& loop = add(*links_.front(), init, 0);
+  loop.lwip.input = loopback_input;
   only_ = &loop.lwip;
   routes_.set_loop(loop.lwip);
   ip4_addr_t address;

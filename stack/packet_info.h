@@ -5,9 +5,10 @@
 //                     |<-- PacketInfo --->|
 //                                         ^ pbuf.payload
 //
-// It is written over the headers, which nobody reads again, and only for sockets that asked: others
-// pay nothing, and an mbuf's private area, which is full, need not grow. Invariant: who has
-// kHasPacketInfo among the pbuf's flags has it in front of the payload.
+// It is written over the headers, which nobody reads again, and only for sockets that asked, or of several
+// families, or of groups: others pay nothing, and an mbuf's private area, which is full, need not grow.
+// Invariant: who has kHasPacketInfo among the pbuf's flags has it in front of the payload, and a received
+// datagram that has not has its headers there, as they came.
 #pragma once
 
 #include <cstdint>
@@ -47,5 +48,8 @@ PacketInfo packet_info_of(const IpAddress& destination, const netif& on, uint8_t
 void keep_packet_info(pbuf& datagram, const PacketInfo& info) noexcept;
 /// @return nothing: nobody had asked when it arrived
 std::optional<PacketInfo> packet_info(const pbuf& datagram) noexcept;
+/// Where a received datagram was sent to, whether anybody had asked or not.
+/// @pre  nothing of it was taken yet
+IpAddress destination_of(const pbuf& datagram) noexcept;
 
 }  // namespace millrace

@@ -2,7 +2,6 @@
 #include "stack/poll.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "stack/socket.h"
 
@@ -14,7 +13,11 @@ bool look(PollEntry& entry) noexcept {
   entry.reads = entry.wants_read && (entry.is_closed || socket.is_readable());
   entry.writes = entry.wants_write && !entry.is_closed && socket.is_writable();
   entry.has_exception = entry.wants_exception && !entry.is_closed && socket.has_exception();
-  return entry.reads || entry.writes || entry.has_exception || entry.is_closed;
+  if (entry.asks != 0) {
+    const SHORT now = entry.is_closed ? WS_POLLNVAL : socket.poll_events();
+    entry.found = static_cast<SHORT>(now & entry.asks);
+  }
+  return entry.reads || entry.writes || entry.has_exception || entry.found != 0 || entry.is_closed;
 }
 
 namespace {
@@ -54,14 +57,10 @@ WsaError poll(Stack& home, std::span<PollEntry> entries, uint64_t deadline_ns,
     return WsaError::kOk;
   }
   Waiter waiter;
-  std::vector<WaitLink> links(entries.size());
-  const auto link_of = [&](PollEntry& entry) -> WaitLink& {
-    return links[static_cast<size_t>(&entry - entries.data())];
-  };
   for_each_stack(entries, [&](Stack&, std::span<PollEntry> some) {
     for (PollEntry& entry : some) {
-      link_of(entry).waiter = &waiter;
-      entry.socket->add_waiter(link_of(entry));
+      entry.link.waiter = &waiter;
+      entry.socket->add_waiter(entry.link);
       if (look(entry)) waiter.notify();  // since the look before
     }
   });
@@ -74,7 +73,7 @@ WsaError poll(Stack& home, std::span<PollEntry> entries, uint64_t deadline_ns,
     n_answered = look_at_all(entries);
   }
   for_each_stack(entries, [&](Stack&, std::span<PollEntry> some) {
-    for (PollEntry& entry : some) entry.socket->remove_waiter(link_of(entry));
+    for (PollEntry& entry : some) entry.socket->remove_waiter(entry.link);
   });
   return n_answered == 0 && end == WaitEnd::kCancelled ? WsaError::kIntr : WsaError::kOk;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Waiting for many sockets at once: what select is made of.
+// Waiting for many sockets at once: what select and WSAPoll are made of.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,14 @@ struct PollEntry {
   bool wants_read = false;
   bool wants_write = false;
   bool wants_exception = false;
+  SHORT asks = 0;  ///< by WSAPoll's bits, POLLERR, POLLHUP and POLLNVAL among them; 0: select asks
   bool reads = false;
   bool writes = false;
   bool has_exception = false;
+  SHORT found = 0;         ///< of what `asks` has
   bool is_closed = false;  ///< another thread closed it meanwhile
   uint32_t place = 0;      ///< the caller's own
+  WaitLink link;           ///< while poll() waits
 };
 
 /// Writes the socket's answers into the entry. With its lock. @return whether there is one

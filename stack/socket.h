@@ -133,11 +133,15 @@ class Socket {
   /// Ends it at once, without a farewell to the peer's stack beyond a reset.
   virtual void reset() noexcept;
 
-  // ---- what select asks ----
+  // ---- what select and WSAPoll ask ----
 
   virtual bool is_readable() const noexcept = 0;
   virtual bool is_writable() const noexcept = 0;
   virtual bool has_exception() const noexcept { return false; }
+  /// What is so now, as POLLRDNORM and its kin (winsock-rules 168).
+  virtual SHORT poll_events() const noexcept {
+    return static_cast<SHORT>((is_readable() ? WS_POLLRDNORM : 0) | (is_writable() ? WS_POLLWRNORM : 0));
+  }
   void add_waiter(WaitLink& link) noexcept {
     link.next = waiters_;
     waiters_ = &link;

@@ -37,7 +37,6 @@ struct SocketOptions {
   bool dont_fragment = false;
   bool dual_mode = false;      ///< IPV6_V6ONLY is off: IPv4 as well, in mapped addresses
   uint8_t tells = 0;           ///< WSARecvMsg's control data: kTells... of control.h
-  bool tells_local = false;    ///< registered I/O has asked where datagrams were sent to
   bool timestamps = false;     ///< to be offered when it connects
   uint8_t tos = 0;
   uint8_t mtu_discover = 0;  ///< IP_PMTUDISC_*

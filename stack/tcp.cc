@@ -185,6 +185,7 @@ WsaError TcpSocket::connect(const Endpoint& peer) {
       block_until(kNoDeadline, [this] { return state_ != State::kConnecting; });
   if (error != WsaError::kOk) return error;
   if (state_ == State::kFailed) {
+    has_failed_ = true;
     state_ = State::kOpen;  // a blocking connect that failed may be tried again (winsock-rules 195)
     return so_error_;
   }
@@ -218,6 +219,7 @@ WsaError TcpSocket::start_connect(const Endpoint& peer) {
   if (error != WsaError::kOk) return error;
   peer_ = peer;
   so_error_ = WsaError::kOk;
+  has_failed_ = false;
   state_ = State::kConnecting;
   allow_events(FD_ALL_EVENTS);  // another attempt on the same socket
   return WsaError::kOk;
@@ -293,6 +295,21 @@ bool TcpSocket::is_readable() const noexcept {
 bool TcpSocket::is_writable() const noexcept {
   if (state_ == State::kEnded) return true;  // a send will say why not
   return state_ == State::kConnected && sends_.empty() && send_room() >= pcb_->mss;
+}
+
+// winsock-rules 93, 168. A failed connect as Windows tells it since 10 version 2004: Microsoft's page WSAPoll.
+SHORT TcpSocket::poll_events() const noexcept {
+  constexpr SHORT kLost = WS_POLLERR | WS_POLLHUP;
+  if (state_ == State::kListening) return is_readable() ? WS_POLLRDNORM : 0;
+  if (state_ == State::kFailed || has_failed_) return kLost | WS_POLLWRNORM;
+  if (state_ != State::kConnected && state_ != State::kEnded) return 0;
+  int now = 0;
+  if (!receive_is_shut_ && !source_of(0).empty()) now |= WS_POLLRDNORM;
+  if (!options.oob_inline && has_urgent()) now |= WS_POLLRDBAND;
+  if (is_writable()) now |= WS_POLLWRNORM;
+  if (peer_closed_) now |= WS_POLLHUP;
+  if (end_error_ != WsaError::kOk) now |= kLost;
+  return static_cast<SHORT>(now);
 }
 
 std::optional<Endpoint> TcpSocket::peer() const noexcept {

@@ -37,6 +37,7 @@ class TcpSocket final : public Socket {
   bool has_exception() const noexcept override {
     return state_ == State::kFailed || (!options.oob_inline && has_urgent());
   }
+  SHORT poll_events() const noexcept override;
   void apply_options() noexcept override;
   uint64_t readable_bytes() const noexcept override;
   bool is_at_mark() const noexcept override;
@@ -126,6 +127,7 @@ class TcpSocket final : public Socket {
   State state_ = State::kOpen;
   bool peer_closed_ = false;
   bool was_accepted_ = false;
+  bool has_failed_ = false;   ///< to connect, blocking: it may try again
   bool chose_local_ = false;  ///< address and port, for a connection without a bind
   bool is_filling_ = false;  ///< the first receive got bytes in this turn and is not full
   bool awaits_memory_ = false;

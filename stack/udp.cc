@@ -61,7 +61,7 @@ void UdpSocket::apply_options() noexcept {
   }
   pcb_->ttl = options.ttl;
   pcb_->tos = options.tos;
-  const bool needs_more = tells_something() || options.dual_mode;
+  const bool needs_more = options.tells != 0 || options.dual_mode;
   udp_recv(pcb_, needs_more ? on_receive_noting : on_receive, this);
 }
 

@@ -69,7 +69,6 @@ class UdpSocket final : public Socket {
 
   // Messages with control data (udp_message.cc).
   class Differing;
-  bool tells_something() const noexcept { return options.tells != 0 || options.tells_local; }
   Outcome fill_message(BufferCursor& to, uint32_t flags, const FromAddress& from) noexcept;
   WsaError control_refusal(const SendControl& control, const IpAddress& to) const noexcept;
 

@@ -78,7 +78,7 @@ void UdpSocket::on_receive_noting(void* arg, udp_pcb*, pbuf* p, const ip_addr_t*
 
 void UdpSocket::arrive(pbuf* p, const Endpoint& source, const PacketInfo& info) noexcept {
   if (drop_strangers(p, source)) return;
-  if (tells_something()) keep_packet_info(*p, info);
+  keep_packet_info(*p, info);
   keep(p, shown(source));
 }
 
@@ -100,9 +100,10 @@ Outcome UdpSocket::fill_message(BufferCursor& to, uint32_t flags, const FromAddr
   if (const auto info = packet_info(first)) {
     const uint8_t wanted = wants_control ? options.tells : 0;
     info->family == 4 ? write4(control, *info, wanted) : write6(control, *info, wanted);
+  }
+  if (from.local != nullptr) {
     INT room = sizeof(WS_sockaddr_in6);  // a SOCKADDR_INET's
-    const Endpoint sent_to = shown({info->address(), local_.port});
-    if (from.local != nullptr) store_endpoint(sent_to, from.local, &room);
+    store_endpoint(shown({destination_of(first), local_.port}), from.local, &room);
   }
   Outcome outcome = fill(to, flags, {});
   if (outcome.error == WsaError::kMsgSize) told |= WS_MSG_TRUNC;

@@ -4,7 +4,8 @@
 //
 //   int WS_listen(SOCKET s, int backlog) { return call<&WSPPROC_TABLE::lpWSPListen>(s, backlog); }
 //
-// Invariant: nothing here but WSPStartup, the table and WSCEnumProtocols reaches the provider.
+// Invariant: nothing here but WSPStartup, the table, WSCEnumProtocols, and poll_sockets(), for which the
+// table has no procedure, reaches the provider.
 #pragma once
 
 #define MILLRACE_USE_WS_PREFIX

@@ -56,16 +56,31 @@ TEST_P(RioLocal, ASocketOfAnyAddressTellsWhereADatagramWasSentTo) {
   EXPECT_EQ(told(memory), target);
 }
 
-TEST_P(RioLocal, WhatCameBeforeAnybodyAskedHasTheSocketsOwnAddress) {
+TEST_P(RioLocal, WhatCameBeforeAnybodyAskedTellsItAsWell) {
   const RIO_CQ done = completion_queue();
-  const SOCKET a = anywhere(), b = datagram();
+  const SOCKET a = anywhere(), sender = ws().datagram(family());
   const RIO_RQ queue = request_queue(a, done);
   Registered memory(rio, 256);
-  ASSERT_EQ(ws().send_to(b, "x", Address::loopback(family(), ws().name_of(a).port())), 1);
-  ASSERT_TRUE(eventually([&] { return is_empty(done) && ws().readable_bytes(a) == 1; }));
-  ASSERT_TRUE(ask(queue, memory));
-  EXPECT_EQ(take(done).Status, 0);
-  EXPECT_EQ(told(memory), ws().name_of(a));
+  const Address one = Address::loopback(family(), ws().name_of(a).port());
+  const Address other = family() == WS_AF_INET ? Address::of("127.1.2.3", one.port()) : one;
+  const struct {
+    Address to;
+    size_t bytes;
+    INT status;
+  } sent[] = {{one, 1, 0}, {other, 2, 0}, {other, 5000, WSAEMSGSIZE}};  // the last in fragments
+  int64_t bytes = 0;
+  for (const auto& datagram : sent) {
+    const auto n = static_cast<int>(datagram.bytes);
+    ASSERT_EQ(ws().send_to(sender, std::string(datagram.bytes, 'x'), datagram.to), n);
+    bytes += n;
+    ASSERT_TRUE(eventually([&] { return is_empty(done) && ws().readable_bytes(a) == bytes; }));
+  }
+  for (const auto& datagram : sent) {
+    std::memset(memory.at<char>(kLocal), 0, sizeof(SOCKADDR_INET));
+    ASSERT_TRUE(ask(queue, memory));
+    EXPECT_EQ(take(done).Status, datagram.status);
+    EXPECT_EQ(told(memory), datagram.to);
+  }
 }
 
 // The option asks for control data, and a request that brings no room for it wants none.

@@ -262,13 +262,14 @@ TEST_P(Spi_ManyThreads, ListenersAndConnectorsMeet) {
   EXPECT_EQ(n_served, kThreads * kConnections);
 }
 
-TEST_P(Spi_ManyThreads, OverlappedReceivesOfSeveralThreadsAllComplete) {
+TEST_P(Spi_ManyThreads, OverlappedReceivesOfSeveralThreadsGetEachByteOnce) {  // winsock-rules 86
   constexpr int kThreads = 4, kEach = 40;
   const auto [client, server] = ws().pair(family());
-  std::atomic<int> n_bytes{0};
+  std::mutex mutex;
+  std::multiset<char> got;  // in which order is left open
   std::vector<Worker> workers;
   for (int i = 0; i < kThreads; ++i) {
-    workers.emplace_back(ws().table, [&n_bytes, s = server](Winsock& mine) {
+    workers.emplace_back(ws().table, [&, s = server](Winsock& mine) {
       for (int k = 0; k < kEach; ++k) {
         Overlap receive(1);
         if (mine.post_recv(s, receive) != 0) {
@@ -277,13 +278,20 @@ TEST_P(Spi_ManyThreads, OverlappedReceivesOfSeveralThreadsAllComplete) {
           ASSERT_EQ(WSAWaitForMultipleEvents(1, &event, FALSE, WSA_INFINITE, FALSE),
                     static_cast<DWORD>(WSA_WAIT_EVENT_0));
         }
-        n_bytes += mine.result(s, receive, true);
+        ASSERT_EQ(mine.result(s, receive, true), 1);
+        const std::lock_guard guard(mutex);
+        got.insert(receive.memory.front());
       }
     });
   }
-  for (int k = 0; k < kThreads * kEach; ++k) ASSERT_EQ(ws().send(client, "x"), 1);
+  std::multiset<char> sent;
+  for (int k = 0; k < kThreads * kEach; ++k) {
+    const auto byte = static_cast<char>(k);
+    sent.insert(byte);
+    ASSERT_EQ(ws().send(client, {&byte, 1}), 1);
+  }
   workers.clear();
-  EXPECT_EQ(n_bytes, kThreads * kEach);
+  EXPECT_EQ(got, sent);
 }
 
 TEST_P(Spi_ManyThreads, MakeAndCloseSocketsWhileOthersTransfer) {

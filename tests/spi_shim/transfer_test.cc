@@ -84,6 +84,20 @@ TEST_P(Recv_B6, ReceiveTimeoutEndsTheWait) {  // winsock-rules 33
   EXPECT_EQ(ws().finish(server, pending), "late");
 }
 
+TEST_P(Recv_B6, APeekLeavesNothingButItsOwnFlag) {  // winsock-rules 123
+  const auto [client, server] = ws().pair(family());
+  ASSERT_EQ(ws().send(client, "ab"), 2);
+  EXPECT_EQ(ws().recv(server, 2, WS_MSG_PEEK), "ab");
+  EXPECT_EQ(ws().received_flags & ~DWORD{WS_MSG_PEEK}, 0u);
+  EXPECT_EQ(ws().recv(server, 2), "ab");
+}
+
+TEST_P(Recv_B6, AHugeBufferIsTakenAsAnyOther) {  // winsock-rules 28
+  const auto [client, server] = ws().pair(family());
+  ASSERT_EQ(ws().send(client, "ab"), 2);
+  EXPECT_EQ(ws().recv(server, 64 << 20), "ab");
+}
+
 TEST_P(Recv_B6, SendTimeoutEndsTheWaitAndTellsWhatWentOut) {
   const auto [client, server] = ws().pair(family());
   ASSERT_EQ(ws().set_option(client, WS_SOL_SOCKET, WS_SO_SNDTIMEO, 30), 0);

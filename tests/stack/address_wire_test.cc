@@ -378,6 +378,20 @@ TEST_F(Addresses, NoLoopbackAddressLeavesTheHost) {
   EXPECT_EQ(peer().n_neighbor_questions(), before);
 }
 
+// The other half of it: whoever sends to one over a wire is not heard (RFC 1122 3.2.1.3).
+TEST_F(Addresses, NoLoopbackAddressIsReachedFromAWire) {
+  App here(*this, Transport::kUdp, 4);
+  ASSERT_EQ(here.bind(kPort), WsaError::kOk);
+  for (const char* to : {"127.0.0.1", "127.1.2.3"}) {
+    Frame datagram = udp_frame(4, kPeerPort, kPort, bytes_of("from outside"));
+    datagram.ip->target = ip(to);
+    peer().send(datagram);
+    run();
+    EXPECT_EQ(here.receive().error, WsaError::kWouldBlock) << to;
+  }
+  EXPECT_FALSE(peer().next());
+}
+
 class OnlyVlans : public StackTest {
  protected:
   void SetUp() override {

@@ -109,6 +109,28 @@ TEST_P(Tcp_Simultaneous, ASocketMayTalkToItself) {
   EXPECT_EQ(self.text(), "mirror");
 }
 
+// ---- whose listener is gone ----
+
+class Tcp_HalfOpen : public FamilyTest {};
+MILLRACE_BOTH_FAMILIES(Tcp_HalfOpen);
+
+// lwIP hands the listener's argument on to the connection until that is accepted. A burst is fetched ahead by it,
+// and an urgent pointer is told to it, so what is left of it may not be the memory of a socket that is gone.
+TEST_P(Tcp_HalfOpen, AHandshakeThatOutlivesItsListenerIsReset) {
+  auto listener = std::make_unique<App>(*this, Transport::kTcp, family());
+  ASSERT_EQ(listener->bind(80), WsaError::kOk);
+  ASSERT_EQ(listener->listen(), WsaError::kOk);
+  Flow flow(*this, family(), 40000, 80);
+  flow.send(tcp().syn().seq(0).mss(1460));
+  run();
+  flow.expect(tcp().syn().seq(0).ack(1));
+  listener.reset();
+  constexpr int kWorthFetching = 8;
+  for (int i = 0; i < kWorthFetching; ++i) flow.send(tcp().ack(1).urg(1).data("u"));
+  run();
+  flow.expect(tcp().rst().seq(1));
+}
+
 // ---- what nobody outside can guess ----
 
 class Tcp_Numbers : public FamilyTest {};

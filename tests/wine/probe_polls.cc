@@ -80,11 +80,8 @@ void readiness() {
   say("R165.result", result);
 }
 
-std::string poll_of(SOCKET s, SHORT events, int timeout_ms = 0) {
-  WSAPOLLFD one{s, events, 0x7777};
-  const int n = WSAPoll(&one, 1, timeout_ms);
-  if (n < 0) return rc(n);
-  std::string text = std::to_string(n);
+std::string names_of(SHORT revents) {
+  std::string text;
   const struct {
     SHORT bit;
     const char* name;
@@ -92,9 +89,78 @@ std::string poll_of(SOCKET s, SHORT events, int timeout_ms = 0) {
               {POLLRDNORM, "RDNORM"}, {POLLRDBAND, "RDBAND"}, {POLLWRNORM, "WRNORM"},
               {POLLPRI, "PRI"}};
   for (const auto& bit : bits) {
-    if ((one.revents & bit.bit) != 0) text += std::string(" ") + bit.name;
+    if ((revents & bit.bit) != 0) text += std::string(" ") + bit.name;
   }
   return text;
+}
+
+std::string poll_of(SOCKET s, SHORT events, int timeout_ms = 0) {
+  WSAPOLLFD one{s, events, 0x7777};
+  const int n = WSAPoll(&one, 1, timeout_ms);
+  return n < 0 ? rc(n) : std::to_string(n) + names_of(one.revents);
+}
+
+/// Each entry's own words, behind the result.
+std::string poll_of(WSAPOLLFD first, WSAPOLLFD second, int timeout_ms = 0) {
+  WSAPOLLFD two[] = {first, second};
+  const int n = WSAPoll(two, 2, timeout_ms);
+  return (n < 0 ? rc(n) : std::to_string(n)) + " |" + names_of(two[0].revents) + " |" +
+         names_of(two[1].revents);
+}
+
+void polling_many() {
+  const SOCKET idle = listening(), ready = udp();
+  const WSAPOLLFD skipped{INVALID_SOCKET, POLLERR, 0x7777}, none{0xabacac, POLLIN, 0x7777};
+  say("R168.negative_beside_idle", poll_of(skipped, {idle, POLLIN, 0x7777}));
+  say("R168.negative_beside_ready", poll_of(skipped, {ready, POLLOUT, 0x7777}));
+  say("R168.no_socket_beside_idle", poll_of({idle, POLLIN, 0x7777}, none));
+  say("R168.no_socket_beside_ready", poll_of({ready, POLLOUT, 0x7777}, none));
+  say("R168.no_socket_beside_idle_waits", poll_of({idle, POLLIN, 0x7777}, none, 20));
+  say("R168.two_of_no_socket", poll_of(skipped, none));
+  say("R168.listed_twice", poll_of({ready, POLLOUT, 0x7777}, {ready, POLLOUT, 0x7777}));
+  int n_refused = 0;
+  for (const int bit : {1, 2, 4, 8, 0x20, 0x40, 0x80, 0x400, 0x800, 0x1000, 0x2000, 0x4000, 0x8000}) {
+    n_refused += poll_of(ready, static_cast<SHORT>(bit)) == "WSAEINVAL" ? 1 : 0;
+  }
+  say("R168.refused_bits", n_refused);
+}
+
+void polling_ends() {
+  const SHORT all = POLLRDNORM | POLLRDBAND | POLLWRNORM;
+  Pair pair = connected();
+  set_option(pair.a, SOL_SOCKET, SO_OOBINLINE, 1);
+  send(pair.b, "U", 1, MSG_OOB);
+  is_ready(pair.a, 'r');
+  say("R168.urgent_inline", poll_of(pair.a, all));
+  pair = connected();
+  shutdown(pair.b, SD_RECEIVE);
+  settle();
+  say("R168.shut_for_receiving", poll_of(pair.b, all));
+  say("R168.peer_shut_for_receiving", poll_of(pair.a, all));
+  closesocket(pair.b);
+  is_ready(pair.a, 'r');
+  say("R168.closed_unasked", poll_of(pair.a, 0));
+  pair = connected();
+  reset(pair.b);
+  is_ready(pair.a, 'r');
+  say("R93.reset_unasked", poll_of(pair.a, 0));
+  const SOCKET failed = tcp();
+  Address to = nobody();
+  connect(failed, to.get(), to.length);
+  say("R168.failed_blocking_connect", poll_of(failed, all));
+  const SOCKET target = bound(udp());
+  to = name_of(target);
+  sendto(udp(), "a", 1, 0, to.get(), to.length);
+  is_ready(target, 'r');
+  say("R168.datagram_with_data", poll_of(target, all));
+  pair = connected();
+  std::string result;
+  Thread waiting([&pair, &result] { result = poll_of(pair.a, POLLIN, 5000); });
+  Sleep(100);
+  closesocket(pair.a);
+  say("R168.close_wakes_poll", waiting.ends());
+  waiting.join();
+  say("R168.closed_meanwhile", result);
 }
 
 void polling() {
@@ -150,6 +216,8 @@ void polls() {
   refusals(connected());
   readiness();
   polling();
+  polling_many();
+  polling_ends();
 }
 
 }  // namespace probe

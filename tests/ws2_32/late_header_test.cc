@@ -2,6 +2,7 @@
 // The C library's headers came first, and the plain names are Winsock's all the same.
 // clang-format off
 #include <netdb.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 
 #include <functional>
@@ -39,7 +40,8 @@ TEST(LateHeader, ASelectWithoutTypesIsWinsocks) {
   const timeval no_time{0, 0};
   for (const int result :
        {select(0, nullptr, nullptr, nullptr, nullptr), select(0, NULL, NULL, NULL, NULL),
-        select(0, nullptr, NULL, nullptr, NULL), select(0, NULL, nullptr, NULL, &no_time)}) {
+        select(0, nullptr, NULL, nullptr, NULL), select(0, NULL, nullptr, NULL, &no_time),
+        select(0, 0, 0, 0, 0), select(0, 0, NULL, nullptr, 0), select(0, 0, 0, 0, &no_time)}) {
     EXPECT_EQ(result, SOCKET_ERROR);
     EXPECT_EQ(WSAGetLastError(), WSANOTINITIALISED);
   }

@@ -27,17 +27,6 @@ using WSADATA = WSAData;
 using LPWSADATA = WSAData*;
 
 // --- WSAPoll -------------------------------------------------------------------------------------
-#define WS_POLLERR 0x1
-#define WS_POLLHUP 0x2
-#define WS_POLLNVAL 0x4
-#define WS_POLLWRNORM 0x10
-#define WS_POLLWRBAND 0x20
-#define WS_POLLRDNORM 0x100
-#define WS_POLLRDBAND 0x200
-#define WS_POLLPRI 0x400
-#define WS_POLLIN (WS_POLLRDNORM | WS_POLLRDBAND)
-#define WS_POLLOUT WS_POLLWRNORM
-
 struct WS_pollfd {
   SOCKET fd;
   SHORT events;

@@ -68,11 +68,13 @@ MILLRACE_PLAIN(getsockname);
 MILLRACE_PLAIN(inet_ntoa);
 MILLRACE_PLAIN(select);
 
-/// A select of nothing has no types to tell the two apart: nullptr or NULL for all three sets and the time.
+/// A select of nothing has no types to tell the two apart: nullptr, NULL or 0 for all three sets and the time.
+/// An int that is no literal passes, too, with the same answer: the type is all that can be seen of it.
 /// @errors WSAEINVAL, as of any select without sets
-template <typename... Null>
-  requires(sizeof...(Null) == 4 && ((std::is_null_pointer_v<Null> || std::is_same_v<Null, decltype(NULL)>) && ...))
-int select(int nfds, Null...) noexcept {
+template <typename... Nothing>
+  requires(sizeof...(Nothing) == 4 && ((std::is_null_pointer_v<Nothing> || std::is_same_v<Nothing, int> ||
+                                        std::is_same_v<Nothing, decltype(NULL)>) && ...))
+int select(int nfds, Nothing... /*nothing*/) noexcept {
   return WS_select(nfds, nullptr, nullptr, nullptr, nullptr);
 }
 

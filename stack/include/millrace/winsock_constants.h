@@ -3,8 +3,7 @@
 // a header of their own, included here; errors are in winsock_errors.h.
 //
 // Invariant: as winsock_codes.h says. Left out, since no call here takes them: name resolution
-// (AI_, EAI_, NI_, LUP_, NS_, RES_), WSAPoll (POLL*), registered I/O (RIO_), layered providers
-// (LSP_).
+// (AI_, EAI_, NI_, LUP_, NS_, RES_), registered I/O (RIO_), layered providers (LSP_).
 #ifndef MILLRACE_WINSOCK_CONSTANTS_H_
 #define MILLRACE_WINSOCK_CONSTANTS_H_
 
@@ -230,6 +229,18 @@
 #define BIGENDIAN 0
 #define LITTLEENDIAN 0x1
 #define SECURITY_PROTOCOL_NONE 0
+
+// --- WSAPoll -------------------------------------------------------------------------------------
+#define WS_POLLERR 0x1
+#define WS_POLLHUP 0x2
+#define WS_POLLNVAL 0x4
+#define WS_POLLWRNORM 0x10
+#define WS_POLLWRBAND 0x20
+#define WS_POLLRDNORM 0x100
+#define WS_POLLRDBAND 0x200
+#define WS_POLLPRI 0x400
+#define WS_POLLIN (WS_POLLRDNORM | WS_POLLRDBAND)
+#define WS_POLLOUT WS_POLLWRNORM
 
 // --- Flags of INTERFACE_INFO --------------------------------------------------------------------
 #define WS_IFF_UP 0x1
