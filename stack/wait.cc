@@ -203,6 +203,8 @@ void Stack::post(const Completion& completion) {
   ++counters.completions;
   Finisher* const finisher = completion.tell.finisher;
   if (finisher != nullptr && finisher->at_once != nullptr) {
+    const Sampled& sampled = completion.sampled;
+    if (sampled.since_ns != 0) [[unlikely]] (void)stages.on_told(sampled.since_ns);
     finisher->at_once(*finisher, completion);
     return;
   }
@@ -233,7 +235,11 @@ void Stack::show_posted() noexcept {
   n_showing_.fetch_add(1, std::memory_order_relaxed);  // under the lock: nobody misses it
   ++n_showing_here;
   lock_.unlock();
-  for (Completion& completion : mine) completion.show(shown_to);
+  for (Completion& completion : mine) {
+    Sampled& sampled = completion.sampled;
+    if (sampled.since_ns != 0) [[unlikely]] sampled.since_ns = stages.on_told(sampled.since_ns);
+    completion.show(shown_to);
+  }
   for (const EventSignal& signal : signals) signal.show(shown_to);
   --n_showing_here;
   n_showing_.fetch_sub(1, std::memory_order_release);
