@@ -187,6 +187,7 @@ TEST_P(Stages_Way, ALentParcelIsOnItsWayAsACopiedOne) {
 }
 
 TEST_P(Stages_Way, MsgWaitAllIsToldAfterItsLastCopyOnly) {
+  app->options().is_nonblocking = false;
   Posted& whole = app->post_receive({2 * kSegmentBytes}, WS_MSG_WAITALL);
   comes(Transport::kTcp);
   run();
