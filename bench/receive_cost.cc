@@ -46,7 +46,7 @@ class RoundClock final : public Clock {
   TickScale scale_ = TickScale::for_hz(kTicksPerNs * 1'000'000'000);
 };
 
-void ping_pong(const loop::Pair& pair, const loop::Kind& kind, const loop::Count& count) {
+void round_trip(const loop::Pair& pair, const loop::Kind& kind, const loop::Count& count) {
   loop::ping_pong(pair, kind, count);
   RoundClock::ticks += kRoundNs * kTicksPerNs;
 }
@@ -54,10 +54,10 @@ void ping_pong(const loop::Pair& pair, const loop::Kind& kind, const loop::Count
 void count(const loop::Kind& kind, const loop::Pair& pair, int rounds, const std::string& name) {
   const loop::Count in_callgrind{[] { CALLGRIND_TOGGLE_COLLECT; }};
   if (kind.open != nullptr) kind.open(pair);
-  for (int i = 0; i < kWarmUpRounds; ++i) ping_pong(pair, kind, {});
+  for (int i = 0; i < kWarmUpRounds; ++i) round_trip(pair, kind, {});
   for (int dump = 0; dump < kDumps; ++dump) {
     CALLGRIND_ZERO_STATS;
-    for (int i = 0; i < rounds; ++i) ping_pong(pair, kind, in_callgrind);
+    for (int i = 0; i < rounds; ++i) round_trip(pair, kind, in_callgrind);
     CALLGRIND_DUMP_STATS_AT(name.c_str());
   }
 }

@@ -57,9 +57,6 @@ void mark_pending(WSAOVERLAPPED& overlapped) noexcept {
 void Completion::show(const Application& application) noexcept {
   if (tell.finisher != nullptr && tell.finisher->call(*tell.finisher, *this)) return;
   if (tell.overlapped == nullptr) return;
-  if (sampled.since_ns != 0 && tell.routine == nullptr && packets.port == nullptr) [[unlikely]] {
-    application.note_told(*this);
-  }
   tell.overlapped->InternalHigh = outcome.bytes;
   internal_of(*tell.overlapped).store(status_of(outcome), std::memory_order_release);
   // From here on a caller without a routine may have freed the WSAOVERLAPPED.

@@ -21,13 +21,13 @@ uint32_t length_of(const pbuf* chain) {
 
 /// A sampled parcel carries its time in a field that is for transmitting only (DPDK rte_mbuf_core.h),
 /// and what a socket has received is not sent on. @return the marks with kStamped
-uint8_t stamp(pbuf* parcel, uint8_t marks, uint64_t delivered_ns) {
+[[gnu::cold, gnu::noinline]] uint8_t stamp(pbuf* parcel, uint8_t marks, uint64_t delivered_ns) {
   mbuf_of(parcel)->tx_offload = delivered_ns;
   return marks | Inbox::kStamped;
 }
 
 /// A receive begins with this parcel. @return where its end is to be told
-Stages& begin_copy(pbuf* parcel) {
+[[gnu::cold, gnu::noinline]] Stages& begin_copy(pbuf* parcel) {
   Parcel& stamped = parcel_of(parcel);
   stamped.marks = static_cast<uint8_t>(stamped.marks & ~Inbox::kStamped);  // the rest has waited enough
   engine.stack->stages.begin_copy(mbuf_of(parcel)->tx_offload);

@@ -6,8 +6,9 @@
 //   burst ──────► lwip ──────► inbox ──────────► scatter ──► completion ──► return ──────►
 //
 // Invariant: of a burst that is not sampled no clock is read; each hook is then a load and a branch not
-// taken. Everything here is guarded by the Stack's lock but the histograms: whoever takes a completion
-// writes into them, and telemetry reads, at any time.
+// taken, and what it would do is kept out of line, so that the hot path stays small. Everything here is
+// guarded by the Stack's lock but the histograms: whoever takes a completion writes into them, and
+// telemetry reads, at any time.
 #pragma once
 
 #include <algorithm>
@@ -20,6 +21,8 @@
 #include <utility>
 
 #include "dpdk_io/clock.h"
+
+#define MILLRACE_SAMPLED [[gnu::cold, gnu::noinline]]  // runs once in stages_sample bursts
 
 namespace millrace {
 
@@ -108,12 +111,12 @@ class Stages {
   /// When that was, for payload that goes into an Inbox. @return 0: not sampled
   uint64_t delivered_ns() const noexcept { return delivered_ns_; }
   /// A receive begins to take payload that was handed to the socket then.
-  void begin_copy(uint64_t delivered_ns) noexcept {
+  MILLRACE_SAMPLED void begin_copy(uint64_t delivered_ns) noexcept {
     const uint64_t now = now_ns();
     if (copy_since_ns_ == 0) copy_since_ns_ = now;
     add(Stage::kInbox, delivered_ns, now);
   }
-  void end_copy() noexcept {
+  MILLRACE_SAMPLED void end_copy() noexcept {
     since_ns_ = now_ns();
     delivered_ns_ = 0;  // what is left of the payload has waited for this receive
     add(Stage::kScatter, std::exchange(copy_since_ns_, 0), since_ns_);
@@ -136,32 +139,34 @@ class Stages {
   void resume(uint64_t since_ns) noexcept { since_ns_ = since_ns; }
   /// A call is about to return; if it took a sample, that was told when it was copied.
   void on_return() noexcept {
-    if (since_ns_ != 0) [[unlikely]] add(Stage::kReturn, take_sample(), now_ns());
+    if (since_ns_ != 0) [[unlikely]] on_taken(take_sample());
   }
 
   // ---- without the lock, too ----
 
   /// Its caller is about to be told. @return now, when that stage begins
-  uint64_t on_told(uint64_t copied_ns) noexcept {
+  MILLRACE_SAMPLED uint64_t on_told(uint64_t copied_ns) noexcept {
     const uint64_t now = now_ns();
     add(Stage::kCompletion, copied_ns, now);
     return now;
   }
   /// Its caller has it.
-  void on_taken(uint64_t told_ns) noexcept { add(Stage::kReturn, told_ns, now_ns()); }
+  MILLRACE_SAMPLED void on_taken(uint64_t told_ns) noexcept {
+    add(Stage::kReturn, told_ns, now_ns());
+  }
 
  private:
   friend class StageSums;
-  void begin_sample() noexcept {
+  MILLRACE_SAMPLED void begin_sample() noexcept {
     left_ = period_;
     is_sampled_ = true;
     burst_ns_ = now_ns();
   }
-  void input() noexcept {
+  MILLRACE_SAMPLED void input() noexcept {
     input_ns_ = now_ns();
     add(Stage::kBurst, burst_ns_, input_ns_);
   }
-  void deliver() noexcept {
+  MILLRACE_SAMPLED void deliver() noexcept {
     delivered_ns_ = now_ns();
     add(Stage::kLwip, input_ns_, delivered_ns_);
   }
@@ -211,3 +216,5 @@ class StageSums {
 };
 
 }  // namespace millrace
+
+#undef MILLRACE_SAMPLED

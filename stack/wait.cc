@@ -222,6 +222,15 @@ void Stack::post(const EventSignal& signal) {
 
 namespace {
 thread_local uint32_t n_showing_here = 0;  // this thread's share of n_showing_
+
+/// Its stage "return" begins, which ends where the caller has it.
+[[gnu::cold, gnu::noinline]] void tell_sampled(Completion& completion, Stages& stages,
+                                               const Application& application) {
+  completion.sampled.since_ns = stages.on_told(completion.sampled.since_ns);
+  const Overlapped& tell = completion.tell;
+  const bool will_ask = tell.routine == nullptr && completion.packets.port == nullptr;
+  if (will_ask && tell.overlapped != nullptr) application.note_told(completion);
+}
 }
 
 void Stack::show_posted() noexcept {
@@ -236,8 +245,7 @@ void Stack::show_posted() noexcept {
   ++n_showing_here;
   lock_.unlock();
   for (Completion& completion : mine) {
-    Sampled& sampled = completion.sampled;
-    if (sampled.since_ns != 0) [[unlikely]] sampled.since_ns = stages.on_told(sampled.since_ns);
+    if (completion.sampled.since_ns != 0) [[unlikely]] tell_sampled(completion, stages, shown_to);
     completion.show(shown_to);
   }
   for (const EventSignal& signal : signals) signal.show(shown_to);
