@@ -22,6 +22,7 @@
 
 #include "apps/lat_report.h"
 #include "apps/lat_server.h"
+#include "apps/lat_stages.h"
 
 namespace millrace::lat {
 namespace {
@@ -58,6 +59,7 @@ void add_common(CLI::App& app, CommandLine& line) {
   app.add_option("--json", options.json_path, "write results and counters to this file");
   app.add_flag("--nonblocking,--spin", options.is_nonblocking,
                "receive on nonblocking sockets, spinning, instead of in blocking calls");
+  app.add_flag("--stages", options.shows_stages, "show where the time of received packets went, stage by stage");
   app.add_flag("--kernel", options.is_kernel, "use the kernel's sockets instead of millrace's");
   app.add_option("--congestion", options.congestion,
                  "the kernel's congestion control, such as cubic");
@@ -136,7 +138,9 @@ void serve(Transport& transport, const Options& options) {
     std::fflush(stdout);
     server.run();
   }
-  report_server(options, transport.counters());
+  const Counters counters = transport.counters();
+  report_server(options, counters);
+  show_stages(options, counters);
 }
 
 /// @return the exit code
@@ -152,23 +156,28 @@ int run(const CLI::App& app, const Options& options) {
     return EXIT_SUCCESS;
   }
   const OwnServer own_server(*transport, options);
+  const auto tell = [&](const auto& result) {
+    const Counters counters = transport->counters();
+    report(options, result, counters);
+    show_stages(options, counters);
+  };
   if (app.got_subcommand("ping-pong")) {
     const PingPongResult result = ping_pong(*transport, options);
-    report(options, result, transport->counters());
+    tell(result);
     return result.round_trips.count() != 0 ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   if (app.got_subcommand("under-load") && options.sweeps) {
     const SweepResult result = sweep(*transport, options);
-    report(options, result, transport->counters());
+    tell(result);
     return result.knee < result.rates.size() ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   if (app.got_subcommand("under-load")) {
     const LoadResult result = under_load(*transport, options, options.rate_per_s);
-    report(options, result, transport->counters());
+    tell(result);
     return result.n_unanswered == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
   }
   const BulkResult result = throughput(*transport, options);
-  report(options, result, transport->counters());
+  tell(result);
   const bool may_lose = options.protocol == Protocol::kUdp;
   return result.received.n_wrong_bytes == 0 && (may_lose || result.is_complete()) ? EXIT_SUCCESS
                                                                                   : EXIT_FAILURE;

@@ -9,6 +9,7 @@
 #include "apps/histogram_log.h"
 #include "apps/lat_files.h"
 #include "apps/lat_report.h"
+#include "apps/lat_stages.h"
 
 namespace millrace::lat {
 namespace {
@@ -78,7 +79,8 @@ void report(const Options& options, const LoadResult& result, const Counters& co
   print(result);
   Json json = parameters(options);
   json.update(json_of(result));
-  for (const auto& [name, value] : counters) json["counters"][name] = value;
+  for (const auto& [name, value] : counters.values) json["counters"][name] = value;
+  add_stages(json, counters.stages);
   write_file(options.json_path, [&](std::ostream& out) { out << json.dump(2) << '\n'; });
   write_hgrm(options, result);
   write_file(options.hlog_path, [&](std::ostream& out) {
@@ -102,7 +104,8 @@ void report(const Options& options, const SweepResult& result, const Counters& c
   json["limit_us"] = result.limit_us;
   json["knee_per_s"] = has_knee ? Json(result.rates[result.knee].offered_per_s) : Json(nullptr);
   for (const LoadResult& rate : result.rates) json["rates"].push_back(json_of(rate));
-  for (const auto& [name, value] : counters) json["counters"][name] = value;
+  for (const auto& [name, value] : counters.values) json["counters"][name] = value;
+  add_stages(json, counters.stages);
   write_file(options.json_path, [&](std::ostream& out) { out << json.dump(2) << '\n'; });
   if (has_knee) write_hgrm(options, result.rates[result.knee]);
   write_file(options.hlog_path, [&](std::ostream& out) {

@@ -23,6 +23,7 @@ struct Options {
   bool serves_itself = false;  ///< a server in this process, too
   bool server_sends = false;
   bool verifies = false;
+  bool shows_stages = false;  ///< after the run: where the time of received packets went
   std::string congestion;  ///< of the kernel's streams; empty: the machine's default
   std::string json_path;
   std::string hgrm_path;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/lat_files.h"
+#include "apps/lat_stages.h"
 
 namespace millrace::lat {
 namespace {
@@ -38,9 +39,9 @@ const char* receive_name(const Options& options) {
 /// Copies per payload byte that receive calls returned; negative: nothing was counted.
 double copied_per_delivered(const Counters& counters) {
   const auto value_of = [&](const char* name) -> uint64_t {
-    const auto it = std::find_if(counters.begin(), counters.end(),
+    const auto it = std::find_if(counters.values.begin(), counters.values.end(),
                                  [name](const auto& counter) { return counter.first == name; });
-    return it == counters.end() ? 0 : it->second;
+    return it == counters.values.end() ? 0 : it->second;
   };
   const uint64_t delivered = value_of("bytes_delivered");
   if (delivered == 0) return -1;
@@ -62,7 +63,8 @@ void add_counters(Json& json, const Counters& counters) {
   const double ratio = copied_per_delivered(counters);
   if (ratio >= 0) json["copied_per_delivered"] = ratio;
   Json& values = json["counters"] = Json::object();
-  for (const auto& [name, value] : counters) values[name] = value;
+  for (const auto& [name, value] : counters.values) values[name] = value;
+  add_stages(json, counters.stages);
 }
 
 void write_json(const Options& options, const Json& json) {

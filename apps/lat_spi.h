@@ -8,6 +8,7 @@
 
 #include "apps/lat_transport.h"
 #include "millrace/counters.h"
+#include "millrace/stages.h"
 #include "winsock2.h"
 #include "ws2spi.h"
 
@@ -171,7 +172,14 @@ class SpiTransport : public Transport {
     Counters all;
     millrace_counters(
         [](void* context, const char* name, unsigned long long value) {
-          static_cast<Counters*>(context)->emplace_back(name, value);
+          static_cast<Counters*>(context)->values.emplace_back(name, value);
+        },
+        &all);
+    millrace_stages(
+        [](void* context, const millrace_stage* stage) {
+          static_cast<Counters*>(context)->stages.push_back({stage->name, stage->sentence, stage->count,
+                                                             stage->p50_ns, stage->p99_ns, stage->p999_ns,
+                                                             stage->max_ns, stage->sum_ns});
         },
         &all);
     return all;

@@ -35,7 +35,16 @@ struct Peer {
 inline constexpr size_t kNothing = SIZE_MAX;
 inline constexpr int kReceiveTimeoutMs = 100;
 
-using Counters = std::vector<std::pair<std::string, uint64_t>>;
+/// How long sampled packets were in one stage of their way (millrace/stages.h).
+struct StageTimes {
+  std::string name, sentence;
+  uint64_t count = 0, p50_ns = 0, p99_ns = 0, p999_ns = 0, max_ns = 0, sum_ns = 0;
+};
+
+struct Counters {
+  std::vector<std::pair<std::string, uint64_t>> values;
+  std::vector<StageTimes> stages;  ///< in the order of the way
+};
 
 class Transport {
  public:

@@ -76,6 +76,7 @@ class Server:
         if name.startswith("millrace"):
             self.driver = "af_packet" if "af_packet" in name else "af_xdp"
         self.pair = Pair(number, self.driver is None, offloads)
+        self.is_ours = command is None and self.driver is not None
         self.command = command or self.own_command()
         self.resident_kib = None
 
@@ -89,7 +90,20 @@ class Server:
         with open(path, "w") as file:
             file.write(f"[eal]\nargs = {json.dumps(args)}\n[[port]]\ndevice = \"{device}\"\n"
                        f"addresses = [\"{self.pair.address}/24\"]\n[stack]\nmbufs = 8192\n")
-        return [BUILD + "apps/millrace-lat", "server", "--config", path, "--address", self.pair.address + ":7777"]
+        return [BUILD + "apps/millrace-lat", "server", "--config", path, "--address", self.pair.address + ":7777",
+                "--json", self.stages_path()]
+
+    def stages_path(self):
+        """What millrace's server writes at its end: where the time of received packets went."""
+        return f"{OUT}/{self.name}-{self.pair.end}.stages.json"
+
+    def take_stages(self):
+        """Of the run that just ended. @return {} where the server has none"""
+        try:
+            with open(self.stages_path()) as file:
+                return json.load(file).get("stages", {})
+        except FileNotFoundError:
+            return {}
 
     @contextlib.contextmanager
     def running(self):
@@ -174,23 +188,35 @@ def undisturbed(server, words, process):
 
 
 def measure(server, tests, round_number, runs):
-    with server.running() as process:
-        for test in tests:
-            words = [*TESTS[test], "--duration", SECONDS]
-            if test in WITH_PERCENTILES:
-                words += ["--hgrm", f"{OUT}/{server.name}-{test}{'-offloads' if server.offloads else ''}.{round_number}.hgrm"]
-            done, others = undisturbed(server, words, process)
-            result = {"server": server.name, "test": test, "round": round_number, "offloads": server.offloads,
-                      "others_cores": round(others, 3)}
-            if done.returncode == 0:
-                result |= {"ok": True} | {k: v for k, v in json.loads(done.stdout).items() if k != "test"}
-            else:
-                result |= {"ok": False, "error": done.stderr.strip()[-200:]}
-                print(f"== {server.name} {test}: {result['error']}", flush=True)
-            if test == "requests-1000":
-                result |= resident_kib(process.pid)
+    """Each test has a server of its own where that counts the stages of its packets."""
+    groups = [[test] for test in tests] if server.is_ours else [tests]
+    for group in groups:
+        results = []
+        with server.running() as process:
+            for test in group:
+                results.append(measure_one(server, test, process, round_number))
+        for result in results:
+            if len(group) == 1:
+                result["stages"] = server.take_stages()
             runs.write(json.dumps(result) + "\n")
             runs.flush()
+
+
+def measure_one(server, test, process, round_number):
+    words = [*TESTS[test], "--duration", SECONDS]
+    if test in WITH_PERCENTILES:
+        words += ["--hgrm", f"{OUT}/{server.name}-{test}{'-offloads' if server.offloads else ''}.{round_number}.hgrm"]
+    done, others = undisturbed(server, words, process)
+    result = {"server": server.name, "test": test, "round": round_number, "offloads": server.offloads,
+              "others_cores": round(others, 3)}
+    if done.returncode == 0:
+        result |= {"ok": True} | {k: v for k, v in json.loads(done.stdout).items() if k != "test"}
+    else:
+        result |= {"ok": False, "error": done.stderr.strip()[-200:]}
+        print(f"== {server.name} {test}: {result['error']}", flush=True)
+    if test == "requests-1000":
+        result |= resident_kib(process.pid)
+    return result
 
 
 def main():

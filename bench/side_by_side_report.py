@@ -52,6 +52,26 @@ def server_rows(out):
     return values, resident, others
 
 
+def limits(out):
+    """{(server, test, offloads): the stage that took most of the time of its received packets, in all rounds}"""
+    sums = {}
+    if os.path.exists(out + "/runs.jsonl"):
+        with open(out + "/runs.jsonl") as runs:
+            for run in map(json.loads, runs):
+                of_run = sums.setdefault((run["server"], run["test"], run["offloads"]), {})
+                for name, stage in (run.get("stages") or {}).items():
+                    of_run.setdefault(name, []).append(stage)
+    return {key: limit_of(stages) for key, stages in sums.items() if stages}
+
+
+def limit_of(stages):
+    total = {name: sum(run["sum"] for run in runs) for name, runs in stages.items()}
+    name = max(total, key=total.get)
+    p50 = {each: statistics.median(run["p50"] for run in runs) for each, runs in stages.items()}
+    return {"stage": name, "share": total[name] / max(1, sum(total.values())), "p50_ns": p50[name], "p50_ns_of": p50,
+            "samples": sum(run["count"] for run in stages[name])}
+
+
 def path_rows(out):
     """{path-test: {round: value}}: us of a round trip, Gbit/s of bulk."""
     values = {}
@@ -136,6 +156,15 @@ def print_table(rows):
                           f"{text_of(r['least'])} .. {text_of(r['most'])}", r["unit"], "; ".join(ratios) + verdict(r)))
 
 
+def print_limits(rows):
+    """Stages of received packets only (stack/STAGES.md): what is sent, and the peer, are in none."""
+    for r in rows:
+        if limit := r.get("limit"):
+            print(f"{r['what'] + (', offloads' if r.get('offloads') else ''):<36} most of a received packet's time: "
+                  f"{limit['stage']}, {100 * limit['share']:.0f} %, p50 {limit['p50_ns']:,.0f} ns "
+                  f"({limit['samples']} samples)")
+
+
 def machine():
     with open("/proc/cpuinfo") as info:
         cpu = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), "?")
@@ -147,7 +176,12 @@ def main():
     out, json_file = sys.argv[1:]
     values, resident, others = server_rows(out)
     rows = rows_of_servers(values) + rows_of_paths(path_rows(out)) + rows_of_memory(resident)
+    found = limits(out)
+    for r in rows:
+        if limit := found.get((r.get("server"), r.get("test"), r.get("offloads"))):
+            r["limit"] = limit
     print_table(rows)
+    print_limits(rows)
     if others:
         print(f"others' processes took {statistics.median(others):.3f} cores during a run, at most {max(others):.2f}")
     with open(json_file, "w") as file:

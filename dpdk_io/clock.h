@@ -39,7 +39,7 @@ class TscClock final : public Clock {
 };
 
 /// A clock that stands still until a test advances it.
-class ManualClock final : public Clock {
+class ManualClock : public Clock {
  public:
   uint64_t now_ns() const noexcept override { return now_ns_.load(std::memory_order_relaxed); }
   void advance_ns(uint64_t by_ns) noexcept { now_ns_.fetch_add(by_ns, std::memory_order_relaxed); }

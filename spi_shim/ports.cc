@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "spi_shim/stages.h"
 #include "spi_shim/startup.h"
 #include "spi_shim/threads.h"
 #include "stack/wait.h"
@@ -18,16 +19,21 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
+struct Packet {
+  OVERLAPPED_ENTRY entry;
+  Sampled sampled;
+};
+
 /// First in, first out; it grows and keeps its memory.
 class Packets {
  public:
   bool empty() const { return n_ == 0; }
-  void push(const OVERLAPPED_ENTRY& packet) {
+  void push(const Packet& packet) {
     if (n_ == ring_.size()) grow();
     ring_[(first_ + n_++) & (ring_.size() - 1)] = packet;
   }
-  OVERLAPPED_ENTRY pop() {
-    const OVERLAPPED_ENTRY packet = ring_[first_];
+  Packet pop() {
+    const Packet packet = ring_[first_];
     first_ = (first_ + 1) & (ring_.size() - 1);
     --n_;
     return packet;
@@ -36,12 +42,12 @@ class Packets {
 
  private:
   void grow() {
-    std::vector<OVERLAPPED_ENTRY> larger(ring_.empty() ? 16 : 2 * ring_.size());
+    std::vector<Packet> larger(ring_.empty() ? 16 : 2 * ring_.size());
     for (size_t i = 0; i < n_; ++i) larger[i] = ring_[(first_ + i) & (ring_.size() - 1)];
     ring_.swap(larger);
     first_ = 0;
   }
-  std::vector<OVERLAPPED_ENTRY> ring_;  // a power of two
+  std::vector<Packet> ring_;  // a power of two
   size_t first_ = 0, n_ = 0;
 };
 
@@ -169,7 +175,11 @@ std::optional<PortAnswer> look(const PortRef& port, Waiting& waiting,
   const std::lock_guard guard(slot.mutex);
   if (!port.is_live()) return PortAnswer{PortEnd::kClosed};
   ULONG n = 0;
-  while (n < to.size() && !slot.packets.empty()) to[n++] = slot.packets.pop();
+  while (n < to.size() && !slot.packets.empty()) {
+    const Packet packet = slot.packets.pop();
+    to[n++] = packet.entry;
+    note_taken(packet.sampled);
+  }
   if (n == 0 && may_wait) {
     slot.list(waiting);
     return std::nullopt;
@@ -231,12 +241,12 @@ bool is_port(HANDLE handle) noexcept {
   return port.is_live();
 }
 
-bool port_post(HANDLE handle, const OVERLAPPED_ENTRY& packet) noexcept {
+bool port_post(HANDLE handle, const OVERLAPPED_ENTRY& packet, const Sampled& sampled) noexcept {
   const PortRef port = resolve(handle);
   if (port.slot == nullptr) return false;
   const std::lock_guard guard(port.slot->mutex);
   if (!port.is_live()) return false;
-  port.slot->packets.push(packet);
+  port.slot->packets.push({packet, sampled});
   port.slot->wake_one();
   return true;
 }

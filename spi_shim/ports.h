@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <span>
 
+#include "stack/stages.h"
 #include "windows.h"
 
 namespace millrace {
@@ -21,8 +22,9 @@ HANDLE port_create() noexcept;
 /// Threads that wait for it leave with kClosed; its packets are gone. @return false: no such port
 bool close_port(HANDLE port) noexcept;
 bool is_port(HANDLE port) noexcept;
+/// @param sampled  of a receive: when its caller was about to be told (stages.h)
 /// @return false: no such port
-bool port_post(HANDLE port, const OVERLAPPED_ENTRY& packet) noexcept;
+bool port_post(HANDLE port, const OVERLAPPED_ENTRY& packet, const Sampled& sampled = {}) noexcept;
 
 enum class PortEnd : uint8_t { kPackets, kTimedOut, kApc, kClosed, kNoPort };
 

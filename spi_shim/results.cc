@@ -10,6 +10,7 @@
 #include "spi_shim/poll_list.h"
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
+#include "spi_shim/stages.h"
 
 namespace millrace {
 namespace {
@@ -45,6 +46,7 @@ BOOL WSPAPI wsp_get_overlapped_result(SOCKET s, LPWSAOVERLAPPED lpOverlapped, LP
     return FALSE;
   }
   const Outcome outcome = outcome_of(*lpOverlapped);
+  note_asked(*lpOverlapped);
   // contract: B14; on failure, too, as Windows does (winsock-rules 77)
   *lpcbTransfer = outcome.bytes;
   *lpdwFlags = outcome.flags;

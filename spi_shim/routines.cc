@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "spi_shim/stages.h"
 #include "spi_shim/startup.h"
 
 namespace millrace {
@@ -17,6 +18,7 @@ struct RoutineCall {
   std::unique_ptr<RoutineCall> next;  ///< behind it, deferred
 
   void run() const {  // contract: B20
+    note_taken(completion.sampled);
     completion.tell.routine(static_cast<DWORD>(completion.outcome.error), completion.outcome.bytes,
                             completion.tell.overlapped, completion.outcome.flags);
   }

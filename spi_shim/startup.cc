@@ -19,6 +19,7 @@
 #include "spi_shim/procedures.h"
 #include "spi_shim/rio.h"
 #include "spi_shim/routines.h"
+#include "spi_shim/stages.h"
 #include "spi_shim/threads.h"
 #include "spi_shim/upcalls.h"
 #include "stack/runtime.h"
@@ -58,7 +59,8 @@ void post_message(HWND window, UINT message, SOCKET s, LPARAM detail) {
 void queue_packet(const Completion& completion) {
   (void)port_post(completion.packets.port,
                   {completion.packets.key, completion.tell.overlapped, status_of(completion.outcome),
-                   completion.outcome.bytes});
+                   completion.outcome.bytes},
+                  completion.sampled);
 }
 
 Application application() {
@@ -67,6 +69,7 @@ Application application() {
   mine.signal_event = signal_event;
   mine.queue_routine = queue_routine;
   mine.queue_packet = queue_packet;
+  mine.note_told = note_told;
   mine.thread = this_thread;
   mine.begin_wait = begin_alertable_wait;
   mine.end_wait = end_alertable_wait;

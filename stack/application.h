@@ -26,6 +26,8 @@ struct Application {
   void (*queue_routine)(const Completion& completion) = [](const Completion&) {};
   /// Queues a packet to the completion's port.
   void (*queue_packet)(const Completion& completion) = [](const Completion&) {};
+  /// Before a sampled receive is told by its event, or by nothing: its caller will ask how it ended.
+  void (*note_told)(const Completion& completion) = [](const Completion&) {};
   /// Names the calling thread; 0: nobody in particular.
   uint32_t (*thread)() = [] { return 0u; };
   /// Between these two, an APC that is queued to the calling thread pokes the waiter.

@@ -10,6 +10,7 @@
 
 #include "millrace/winsock_codes.h"
 #include "millrace/winsock_types.h"
+#include "stack/stages.h"
 
 namespace millrace {
 
@@ -73,6 +74,7 @@ struct Completion {
   Outcome outcome;
   const Socket* socket = nullptr;  ///< for telling sockets apart only; it may be gone
   PacketTarget packets;            ///< the socket's port, as of the end of the operation
+  Sampled sampled = {};            ///< of a receive: when it had copied; while it is shown: since when
 
   /// Writes the WSAOVERLAPPED, then queues the routine, or signals the event and queues a packet. The
   /// caller's memory may be gone afterwards.

@@ -8,6 +8,7 @@
 
 #include "lwip/pbuf.h"
 #include "stack/lwip/port.h"
+#include "stack/stack.h"
 
 namespace millrace {
 namespace {
@@ -16,6 +17,21 @@ uint32_t length_of(const pbuf* chain) {
   uint32_t sum = 0;
   for (; chain != nullptr; chain = chain->next) sum += chain->len;
   return sum;
+}
+
+/// A sampled parcel carries its time in a field that is for transmitting only (DPDK rte_mbuf_core.h),
+/// and what a socket has received is not sent on. @return the marks with kStamped
+[[gnu::cold, gnu::noinline]] uint8_t stamp(pbuf* parcel, uint8_t marks, uint64_t delivered_ns) {
+  mbuf_of(parcel)->tx_offload = delivered_ns;
+  return marks | Inbox::kStamped;
+}
+
+/// A receive begins with this parcel. @return where its end is to be told
+[[gnu::cold, gnu::noinline]] Stages& begin_copy(pbuf* parcel) {
+  Parcel& stamped = parcel_of(parcel);
+  stamped.marks = static_cast<uint8_t>(stamped.marks & ~Inbox::kStamped);  // the rest has waited enough
+  engine.stack->stages.begin_copy(mbuf_of(parcel)->tx_offload);
+  return engine.stack->stages;
 }
 
 pbuf* drop_head(pbuf* head) {
@@ -59,7 +75,8 @@ uint32_t scatter_peek(const pbuf* from, BufferCursor& to) noexcept {
   return copied;
 }
 
-void Inbox::push(pbuf* parcel, uint8_t marks) noexcept {
+void Inbox::push(pbuf* parcel, uint8_t marks, uint64_t delivered_ns) noexcept {
+  if (delivered_ns != 0) [[unlikely]] marks = stamp(parcel, marks, delivered_ns);
   parcel_of(parcel).next = nullptr;
   parcel_of(parcel).marks = marks;
   if (tail_ == nullptr) {
@@ -73,7 +90,8 @@ void Inbox::push(pbuf* parcel, uint8_t marks) noexcept {
 }
 
 bool Inbox::merge(pbuf* parcel) noexcept {
-  if (tail_ == nullptr || tail_->next != nullptr || parcel_of(tail_).marks != 0) return false;
+  if (tail_ == nullptr || tail_->next != nullptr) return false;
+  if ((parcel_of(tail_).marks & ~kStamped) != 0) return false;
   const rte_mbuf& mbuf = *mbuf_of(tail_);
   if (rte_mbuf_refcnt_read(&mbuf) != 1 || !RTE_MBUF_DIRECT(&mbuf)) return false;
   char* const end = static_cast<char*>(tail_->payload) + tail_->len;
@@ -98,13 +116,16 @@ void Inbox::mark_last(uint8_t marks) noexcept {
 }
 
 /// Hands parcel after parcel to take(pbuf*& chain), until it leaves something or used up a mark.
-template <typename Take>
-uint32_t Inbox::consume(Take take) noexcept {
+template <typename Cursor, typename Take>
+uint32_t Inbox::consume(const Cursor& to, Take take) noexcept {
   uint32_t total = 0;
+  Stages* sampled = nullptr;
   while (head_ != nullptr) {
     pbuf* const next = parcel_of(head_).next;
     const bool ends = (parcel_of(head_).marks & kEnds) != 0;
     const bool was_last = head_ == tail_;
+    const bool is_stamped = (parcel_of(head_).marks & kStamped) != 0;
+    if (is_stamped && !to.at_end()) [[unlikely]] sampled = &begin_copy(head_);
     total += take(head_);
     if (head_ != nullptr) {
       if (was_last) tail_ = head_;  // the head pbuf of the last parcel may have changed
@@ -115,16 +136,17 @@ uint32_t Inbox::consume(Take take) noexcept {
     if (head_ == nullptr) tail_ = nullptr;
     if (ends) break;
   }
+  if (sampled != nullptr) [[unlikely]] sampled->end_copy();
   bytes_ -= total;
   return total;
 }
 
 uint32_t Inbox::read(BufferCursor& to) noexcept {
-  return consume([&](pbuf*& parcel) { return scatter(parcel, to); });
+  return consume(to, [&](pbuf*& parcel) { return scatter(parcel, to); });
 }
 
 uint32_t Inbox::lend(LoanCursor& to) noexcept {
-  return consume([&](pbuf*& parcel) { return millrace::lend(parcel, to); });
+  return consume(to, [&](pbuf*& parcel) { return millrace::lend(parcel, to); });
 }
 
 uint32_t Inbox::peek(BufferCursor& to) const noexcept {

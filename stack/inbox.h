@@ -33,6 +33,7 @@ class Inbox {
   static constexpr uint8_t kEnds = 1;    ///< no read goes on behind it: a message ends here, or the
                                          ///< next byte is urgent
   static constexpr uint8_t kUrgent = 2;  ///< urgent data that is received inline
+  static constexpr uint8_t kStamped = 4;  ///< its mbuf says when it was delivered (stages.h)
 
   Inbox() = default;
   ~Inbox() { clear(); }
@@ -44,8 +45,9 @@ class Inbox {
   uint32_t parcels() const { return parcels_; }
   pbuf* front() const { return head_; }
 
+  /// @param delivered_ns  0: nobody wants to know
   /// @owner takes the chain
-  void push(pbuf* parcel, uint8_t marks = 0) noexcept;
+  void push(pbuf* parcel, uint8_t marks = 0, uint64_t delivered_ns = 0) noexcept;
   /// Copies what arrived behind the last parcel into that one's mbuf, and frees its own: for who
   /// reads so slowly that small segments would hold an mbuf each. @return false: it does not fit
   /// @owner takes the chain if true
@@ -76,8 +78,8 @@ class Inbox {
   bool has_urgent_ahead() const noexcept;
 
  private:
-  template <typename Take>
-  uint32_t consume(Take take) noexcept;
+  template <typename Cursor, typename Take>
+  uint32_t consume(const Cursor& to, Take take) noexcept;
 
   pbuf* head_ = nullptr;
   pbuf* tail_ = nullptr;

@@ -182,20 +182,29 @@ uint32_t Netif::poll_port() noexcept {
   if (is_loop_ && looping_ == 0) return 0;
   std::array<rte_mbuf*, kBurstMax> frames;
   const uint16_t n = receive(frames);
+  if (n == 0) return 0;
+  Stages& stages = engine.stack->stages;
+  stages.on_burst();
+  hand_on(std::span(frames).first(n));
+  stages.end_burst();
+  return n;
+}
+
+void Netif::hand_on(std::span<rte_mbuf*> frames) noexcept {
+  const auto n = static_cast<uint16_t>(frames.size());
   for (uint16_t i = 0; i < n; ++i) {
     rte_prefetch0(rte_pktmbuf_mtod(frames[i], void*));
     rte_prefetch0(private_area(frames[i]));
   }
   if (n < kBurstWorthFetching) {
     for (uint16_t i = 0; i < n; ++i) input(frames[i]);
-    return n;
+    return;
   }
-  Demux::Expected expected(*engine.demux, {frames.data(), n});
+  Demux::Expected expected(*engine.demux, frames);
   for (uint16_t i = 0; i < n; ++i) {
     expected.before(i);
     input(frames[i]);
   }
-  return n;
 }
 
 uint16_t Netif::receive(std::array<rte_mbuf*, kBurstMax>& frames) noexcept {
@@ -223,6 +232,7 @@ bool Netif::take_predicted(rte_mbuf& m) noexcept {
   const auto* const to = rte_pktmbuf_mtod(&m, const uint8_t*);
   if (!is_loop_ && std::memcmp(to, mac_.data(), mac_.size()) != 0) return false;
   const Arrival arrival{in, is_loop_, verify_checksums_ && !is_good_ip(m), verify_checksums_ && !is_good_l4(m)};
+  engine.stack->stages.on_input();
   Demux& demux = *engine.demux;
   switch (segment.protocol()) {
     case Segment::kTcp:
@@ -247,6 +257,7 @@ void Netif::input(rte_mbuf* m) noexcept {
 }
 
 void Netif::hand_to_lwip(rte_mbuf* m) noexcept {
+  engine.stack->stages.on_input();
   netif* const in = accept(m);
   if (in == nullptr) {
     rte_pktmbuf_free(m);

@@ -67,6 +67,7 @@ class Netif {
   static err_t on_group6(netif* n, const ip6_addr_t* group, netif_mac_filter_action action);
   err_t filter(const std::array<uint8_t, 6>& mac, netif_mac_filter_action action);
   uint32_t poll_port() noexcept;
+  void hand_on(std::span<rte_mbuf*> frames) noexcept;
   bool take_predicted(rte_mbuf& m) noexcept;
   void hand_to_lwip(rte_mbuf* m) noexcept;
   netif* accept(rte_mbuf* m) noexcept;

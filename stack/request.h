@@ -99,6 +99,7 @@ struct Request {
   Waiter* waiter = nullptr;  ///< of a blocking call
   Outcome outcome;
   bool is_done = false;
+  uint64_t sampled_ns = 0;  ///< when it had copied, when a blocked caller was told; 0: not sampled
 
   bool is_full() const { return loans.is_set() ? loans.at_end() : cursor.at_end(); }
 

@@ -8,6 +8,7 @@
 #include "dpdk_io/eal.h"
 #include "stack/capacity.h"
 #include "stack/engines.h"
+#include "stack/process_clock.h"
 #include "stack/telemetry.h"
 
 namespace millrace {
@@ -37,9 +38,13 @@ std::vector<uint16_t> tags_of(const PortConfig& port) {
 
 }  // namespace
 
+std::unique_ptr<Clock> (*make_process_clock)() = []() -> std::unique_ptr<Clock> {
+  return std::make_unique<TscClock>();
+};
+
 Runtime::Runtime(const Config& config) : config_(config) {
   eal_start(config.eal_args);
-  clock_ = std::make_unique<TscClock>();
+  clock_ = make_process_clock();
   pool_ = std::make_unique<Pool>("millrace", config.stack.mbufs, data_room_for(config), kPoolCache);
   siblings_ = std::make_unique<Siblings>(config.stack.stacks);
   open_ports();

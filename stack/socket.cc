@@ -109,6 +109,7 @@ Outcome Socket::start(RequestQueue& queue, const Overlapped& tell, const Work& w
   request.from_copy = work.from;
   request.from = &request.from_copy;
   request.tell = tell;
+  (void)stack_.stages.take_sample();  // what MSG_WAITALL has got so far does not tell anybody
   mark_pending(*tell.overlapped);
   queue.push(request);
   ++stack_.counters.requests_started;
@@ -118,6 +119,7 @@ Outcome Socket::start(RequestQueue& queue, const Overlapped& tell, const Work& w
 Outcome Socket::wait_for(RequestQueue& queue, Request& request, uint32_t timeout_ms) noexcept {
   Waiter waiter;
   request.waiter = &waiter;
+  (void)stack_.stages.take_sample();  // as in start()
   queue.push(request);
   const uint64_t deadline = deadline_after(timeout_ms);
   while (!request.is_done) {
@@ -128,6 +130,7 @@ Outcome Socket::wait_for(RequestQueue& queue, Request& request, uint32_t timeout
     if (request.bytes != 0) return {WsaError::kOk, request.bytes, 0};
     return {end == WaitEnd::kCancelled ? WsaError::kIntr : WsaError::kTimedOut};
   }
+  stack_.stages.resume(request.sampled_ns);
   return request.outcome;
 }
 
@@ -137,6 +140,9 @@ void Socket::finish(RequestQueue& queue, Request& request, WsaError error) noexc
   request.outcome.bytes = request.bytes;
   if (request.waiter != nullptr) {
     request.is_done = true;
+    if (request.sampled_ns != 0) [[unlikely]] {
+      request.sampled_ns = stack_.stages.on_told(request.sampled_ns);
+    }
     // A blocking call that another thread's close ends (winsock-rules 133).
     if (error == WsaError::kOperationAborted) request.outcome.error = WsaError::kIntr;
     request.waiter->notify();
@@ -144,14 +150,15 @@ void Socket::finish(RequestQueue& queue, Request& request, WsaError error) noexc
   }
   if (request.loans.is_set()) request.loans.report();
   const PacketTarget target = request.tell.has_packet ? port_link.target : PacketTarget{};
-  stack_.post({request.tell, request.outcome, this, target});
+  stack_.post({request.tell, request.outcome, this, target, {request.sampled_ns, stack_.index()}});
   stack_.free_request(request);
 }
 
 void Socket::complete_now(const Overlapped& tell, const Outcome& outcome) {
   if (tell.overlapped == nullptr || outcome.error != WsaError::kOk) return;
   const bool has_packet = tell.has_packet && !port_link.skips_success;  // winsock-rules 67
-  stack_.post({tell, outcome, this, has_packet ? port_link.target : PacketTarget{}});
+  stack_.post({tell, outcome, this, has_packet ? port_link.target : PacketTarget{},
+               {stack_.stages.take_sample(), stack_.index()}});
 }
 
 uint32_t Socket::cancel(const Cancelled& which) noexcept {

@@ -52,6 +52,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
     : loans(static_cast<uint32_t>(uint64_t{pool.size()} * config.stack.loans_percent / 100 /
                                   config.stack.stacks),
             counters),
+      stages(clock, config.stack.stages_sample),
       config_(config),
       clock_(clock),
       pool_(pool),
@@ -194,6 +195,7 @@ void Stack::keep() noexcept {
 void Stack::leave() noexcept {
   --n_guards_;
   flush();
+  stages.on_return();
   const bool sweeps = std::exchange(wants_sweep_, false);
   if (has_posted()) {
     show_posted();  // unlocks
@@ -285,14 +287,17 @@ void Stack::retry_later(Socket& socket) {
 bool Stack::take_over() noexcept {
   std::array<rte_mbuf*, kBurstMax> frames;
   const uint16_t n = siblings_.steering()->take_over(index_, frames);
+  if (n == 0) return false;
+  stages.on_burst();
   for (uint16_t i = 0; i < n; ++i) {
     const auto netif = std::find_if(netifs_.begin() + 1, netifs_.end(), [&](const auto& candidate) {
       return candidate->port().id() == frames[i]->port;
     });
     (netif == netifs_.end() ? netifs_.front() : *netif)->input(frames[i]);
   }
+  stages.end_burst();
   counters.rx_taken_over += n;
-  return n != 0;
+  return true;
 }
 
 }  // namespace millrace

@@ -32,6 +32,7 @@
 #include "stack/network_events.h"
 #include "stack/queries.h"
 #include "stack/request.h"
+#include "stack/stages.h"
 #include "stack/wait.h"
 
 struct netif;
@@ -244,6 +245,7 @@ class Stack {
 
   Counters counters;
   Loans loans;
+  Stages stages;
 
  private:
   friend class Socket;

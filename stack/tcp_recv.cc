@@ -69,6 +69,7 @@ err_t TcpSocket::squeeze(pbuf* p) noexcept {
 // Fills waiting receives straight from the mbuf (contract: Z3). A receive that is not full stays
 // open to the end of the turn: more of the burst may be for it (contract: B9).
 void TcpSocket::deliver(pbuf* p) noexcept {
+  stack_.stages.on_delivered();
   while (!receives_.empty()) {
     Request& request = *receives_.front();
     fill(request, p);
@@ -85,7 +86,7 @@ void TcpSocket::deliver(pbuf* p) noexcept {
   if (receive_is_shut_) {
     discard(p);
   } else {
-    inbox_.push(p);
+    inbox_.push(p, 0, stack_.stages.delivered_ns());
     note_arrival(FD_READ);
   }
 }
@@ -100,6 +101,7 @@ void TcpSocket::discard(pbuf* p) noexcept {
 // What is copied goes back to the window in this turn; what is lent, when it is given back (Z4).
 void TcpSocket::fill(Request& request, pbuf*& p) noexcept {
   uint32_t n;
+  stack_.stages.on_copy([&] { return !request.is_full(); });
   if (request.loans.is_set()) {
     n = lend(p, request.loans);
   } else {
@@ -107,6 +109,7 @@ void TcpSocket::fill(Request& request, pbuf*& p) noexcept {
     to_credit_ += n;
     stack_.counters.bytes_copied += n;
   }
+  request.sampled_ns = stack_.stages.on_copied();
   request.bytes += n;
   stack_.counters.bytes_delivered += n;
 }

@@ -6,6 +6,9 @@
 #include <rte_telemetry.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -50,9 +53,51 @@ int answer(const char* /*command*/, const char* /*params*/, rte_tel_data* reply)
   return 0;
 }
 
+rte_tel_data* entry_of(const StageSummary& stage) {
+  rte_tel_data* const entry = rte_tel_data_alloc();
+  if (entry == nullptr) return nullptr;
+  rte_tel_data_start_dict(entry);
+  rte_tel_data_add_dict_u64(entry, "count", stage.count);
+  rte_tel_data_add_dict_u64(entry, "p50_ns", stage.p50_ns);
+  rte_tel_data_add_dict_u64(entry, "p99_ns", stage.p99_ns);
+  rte_tel_data_add_dict_u64(entry, "p999_ns", stage.p999_ns);
+  rte_tel_data_add_dict_u64(entry, "max_ns", stage.max_ns);
+  rte_tel_data_add_dict_u64(entry, "sum_ns", stage.sum_ns);
+  return entry;
+}
+
+/// params: an index, or null for all Stacks.
+int answer_stages(const char* /*command*/, const char* params, rte_tel_data* reply) {
+  const bool is_one = params != nullptr && *params != '\0';
+  uint32_t index = 0;
+  if (is_one) {
+    const char* const end = params + std::strlen(params);
+    if (std::from_chars(params, end, index).ptr != end) return -EINVAL;
+  }
+  const std::lock_guard lock(mutex);
+  StageSums sums;
+  bool is_there = !is_one;
+  for (const Stack* const stack : stacks) {
+    if (is_one && stack->index() != index) continue;
+    is_there = true;
+    sums.add(stack->stages);
+  }
+  if (!is_there) return -ENODEV;
+  rte_tel_data_start_dict(reply);
+  for (const StageSummary& stage : sums.summaries()) {
+    rte_tel_data* const entry = entry_of(stage);
+    if (entry == nullptr) break;
+    rte_tel_data_add_dict_container(reply, stage.name, entry, 0);
+  }
+  return 0;
+}
+
 }  // namespace
 
 void telemetry_add(Stack& stack) {
+  static const int registered_stages = rte_telemetry_register_cmd(
+      "/millrace/stages", answer_stages, "Where the time of received packets goes; with an index: that Stack's");
+  static_cast<void>(registered_stages);
   static const int registered = rte_telemetry_register_cmd(
       "/millrace/loans", answer, "Sockets whose callers hold received mbufs, by age of the oldest");
   static_cast<void>(registered);  // a process without telemetry does without

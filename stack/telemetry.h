@@ -3,6 +3,11 @@
 // hold received mbufs on loan, the one that has held its oldest the longest first:
 //
 //   {"/millrace/loans": {"SOCKET": {"mbufs": 3, "bytes": 4380, "oldest_ms": 12071}, ...}}
+//
+// and `/millrace/stages` says how long sampled packets were in each stage of their way (STAGES.md), on all
+// Stacks, or with `/millrace/stages,INDEX` on one:
+//
+//   {"/millrace/stages": {"burst": {"count": 81, "p50_ns": 43, "p99_ns": 91, ...}, "lwip": ...}}
 #pragma once
 
 namespace millrace {

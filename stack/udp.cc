@@ -121,6 +121,7 @@ void UdpSocket::arrive(pbuf* p, const Endpoint& source) noexcept {
 }
 
 void UdpSocket::deliver(pbuf* p) noexcept {
+  stack_.stages.on_delivered();
   // What callers hold on loan fills the socket's buffer as what nobody took yet (contract: Z4).
   const uint64_t n_parcels = uint64_t{inbox_.parcels()} + loans.n_mbufs + 1;
   const uint64_t counted = std::max<uint64_t>(inbox_.bytes() + loans.bytes + p->tot_len,
@@ -131,7 +132,7 @@ void UdpSocket::deliver(pbuf* p) noexcept {
     pbuf_free(p);
     return;
   }
-  inbox_.push(p, Inbox::kEnds);
+  inbox_.push(p, Inbox::kEnds, stack_.stages.delivered_ns());
   note_arrival(FD_READ);
   while (!receives_.empty() && !inbox_.empty()) serve(*receives_.front());
 }
@@ -142,6 +143,7 @@ void UdpSocket::serve(Request& request) noexcept {
   const Outcome outcome = request.loans.is_set() ? lend_message(request.loans, *request.from)
                                                  : fill(request.cursor, 0, *request.from);
   request.bytes = outcome.bytes;
+  request.sampled_ns = stack_.stages.take_sample();
   if (outcome.flags != 0) request.outcome.flags = outcome.flags;  // of a WSARecvMsg
   stack_.counters.recv_direct += inbox_.empty();
   finish(receives_, request, outcome.error);
@@ -175,11 +177,10 @@ WsaError UdpSocket::misfit(const pbuf* message, LoanCursor& to) const noexcept {
 
 Outcome UdpSocket::lend_message(LoanCursor& to, const FromAddress& from) noexcept {
   if (const WsaError error = misfit(inbox_.front(), to); error != WsaError::kOk) return {error};
-  pbuf* message = inbox_.pop();
   if (from.address != nullptr) {
-    store_endpoint(source_of(parcel_of(message)), from.address, from.length);
+    store_endpoint(source_of(parcel_of(inbox_.front())), from.address, from.length);
   }
-  const uint32_t n = lend(message, to);
+  const uint32_t n = inbox_.lend(to);
   stack_.counters.bytes_delivered += n;
   return {WsaError::kOk, n, 0};
 }

@@ -203,6 +203,8 @@ void Stack::post(const Completion& completion) {
   ++counters.completions;
   Finisher* const finisher = completion.tell.finisher;
   if (finisher != nullptr && finisher->at_once != nullptr) {
+    const Sampled& sampled = completion.sampled;
+    if (sampled.since_ns != 0) [[unlikely]] (void)stages.on_told(sampled.since_ns);
     finisher->at_once(*finisher, completion);
     return;
   }
@@ -220,6 +222,15 @@ void Stack::post(const EventSignal& signal) {
 
 namespace {
 thread_local uint32_t n_showing_here = 0;  // this thread's share of n_showing_
+
+/// Its stage "return" begins, which ends where the caller has it.
+[[gnu::cold, gnu::noinline]] void tell_sampled(Completion& completion, Stages& stages,
+                                               const Application& application) {
+  completion.sampled.since_ns = stages.on_told(completion.sampled.since_ns);
+  const Overlapped& tell = completion.tell;
+  const bool will_ask = tell.routine == nullptr && completion.packets.port == nullptr;
+  if (will_ask && tell.overlapped != nullptr) application.note_told(completion);
+}
 }
 
 void Stack::show_posted() noexcept {
@@ -233,7 +244,10 @@ void Stack::show_posted() noexcept {
   n_showing_.fetch_add(1, std::memory_order_relaxed);  // under the lock: nobody misses it
   ++n_showing_here;
   lock_.unlock();
-  for (Completion& completion : mine) completion.show(shown_to);
+  for (Completion& completion : mine) {
+    if (completion.sampled.since_ns != 0) [[unlikely]] tell_sampled(completion, stages, shown_to);
+    completion.show(shown_to);
+  }
   for (const EventSignal& signal : signals) signal.show(shown_to);
   --n_showing_here;
   n_showing_.fetch_sub(1, std::memory_order_release);

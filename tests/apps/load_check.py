@@ -158,7 +158,23 @@ def a_sweep_logs_each_of_its_rates():
     assert logged == {f"{int(rate['offered_per_s'])}/s": rate["messages"] for rate in rates}, (logged, rates)
 
 
+def the_stages_are_told():
+    """Each burst timed: every receive of client and server is in the table and in the JSON."""
+    with open(path("config"), "w") as file:
+        file.write("[stack]\nstages_sample = 1\n")
+    done = subprocess.run([PROGRAM, "ping-pong", "--self", "--address", "127.0.0.1:7777", "--duration", "0.2", "--warmup",
+                           "0", "--config", path("config"), "--stages", "--json", path("json")], check=True,
+                          capture_output=True, text=True, timeout=60)
+    with open(path("json")) as file:
+        result = json.load(file)
+    table = {words[0]: words[1:6] for words in map(str.split, done.stdout.splitlines())}
+    for name in ("burst", "lwip", "inbox", "scatter", "return"):
+        stage = result["stages"][name]
+        assert table[name] == [str(stage[key]) for key in ("count", "p50", "p99", "p99.9", "max")], (table, stage)
+    assert result["stages"]["scatter"]["count"] >= 2 * result["messages"] > 0, result
+
+
 for case in (the_log_says_what_the_json_says, a_stall_makes_all_late_that_were_due_meanwhile,
-             what_never_comes_back_counts_as_late, a_sweep_logs_each_of_its_rates):
+             what_never_comes_back_counts_as_late, a_sweep_logs_each_of_its_rates, the_stages_are_told):
     case()
     print("ok  ", case.__name__, flush=True)

@@ -20,6 +20,7 @@ namespace {
 class Stack_Telemetry : public FamilyTest {
  protected:
   void SetUp() override {
+    config.stack.stages_sample = 1;
     FamilyTest::SetUp();
     telemetry_add(stack());  // as Runtime does
     socket_ = socket(AF_UNIX, SOCK_SEQPACKET, 0);
@@ -78,6 +79,24 @@ TEST_P(Stack_Telemetry, ListsWhoHoldsLoansAndSinceWhenTheOldestFirst) {
   EXPECT_LT(of_early, of_late);
   for (Lent* lent : {&first, &second, &third}) give_back(stack(), lent->buffers);
   EXPECT_EQ(ask("/millrace/loans"), "{\"/millrace/loans\":{}}");
+}
+
+TEST_P(Stack_Telemetry, SaysHowLongPacketsWereInEachStage) {
+  App app(*this, Transport::kUdp, family());
+  ASSERT_EQ(app.bind(5000), WsaError::kOk);
+  advance(1);
+  arrives(5000, 100);
+  advance(5);
+  EXPECT_EQ(app.receive().bytes.size(), 100u);
+  const std::string waited =
+      "\"inbox\":{\"count\":1,\"p50_ns\":5000000,\"p99_ns\":5000000,\"p999_ns\":5000000,"
+      "\"max_ns\":5000000,\"sum_ns\":5000000}";
+  for (const char* const command : {"/millrace/stages", "/millrace/stages,0"}) {
+    const std::string reply = ask(command);
+    EXPECT_NE(reply.find(waited), std::string::npos) << reply;
+    EXPECT_NE(reply.find("\"return\":{\"count\":1,"), std::string::npos) << reply;
+  }
+  EXPECT_EQ(ask("/millrace/stages,1"), "{\"/millrace/stages\":null}") << "there is no such Stack";
 }
 
 TEST_P(Stack_Telemetry, AStackThatIsGoneIsNotAsked) {

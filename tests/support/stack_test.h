@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -33,6 +34,16 @@ namespace millrace::test {
 
 /// Whether two long byte strings are the same; where not, only the place of the first difference.
 testing::AssertionResult same(const Bytes& got, const Bytes& expected);
+
+/// Time passes where a test says so: between turns, or when the Stack looks at the clock.
+class TestClock final : public ManualClock {
+ public:
+  uint64_t now_ns() const noexcept override {
+    if (on_look) on_look();
+    return ManualClock::now_ns();
+  }
+  std::function<void()> on_look;
+};
 
 class StackTest : public testing::Test {
  public:
@@ -66,6 +77,7 @@ class StackTest : public testing::Test {
   /// Takes the cable out of the Stack's port, or puts it back; the Stack looks once a second.
   void set_link(bool is_up);
   Port& stack_port() { return *stack_port_; }
+  TestClock& clock() { return clock_; }
 
   /// Takes every mbuf of the Stack's pool but `but`, until the result is destroyed.
   std::vector<MbufPtr> exhaust_pool(size_t but = 0);
@@ -75,7 +87,7 @@ class StackTest : public testing::Test {
  private:
   void expect_every_frame_counted();
 
-  ManualClock clock_;
+  TestClock clock_;
   std::unique_ptr<Pool> stack_pool_, peer_pool_;
   std::unique_ptr<Siblings> siblings_;
   std::vector<std::unique_ptr<Port>> loops_;
