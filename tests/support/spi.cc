@@ -226,9 +226,10 @@ std::string Winsock::recv_from(SOCKET s, Address& from, size_t room) {
 }
 
 std::string Winsock::recv_all(SOCKET s, size_t n) {
+  constexpr size_t kRoom = 256 * 1024;  // cleared for each call, however little comes
   std::string all;
   while (all.size() < n) {
-    const std::string part = recv(s, n - all.size());
+    const std::string part = recv(s, std::min(n - all.size(), kRoom));
     if (part.empty()) break;
     all += part;
   }
