@@ -27,6 +27,8 @@
 #include "stack/path_mtu.h"
 #include "stack/recovery.h"
 #include "stack/routes.h"
+#include "stack/sctp.h"
+#include "stack/sctp_engine.h"
 #include "stack/siblings.h"
 #include "stack/socket.h"
 #include "stack/syn_cookies.h"
@@ -118,6 +120,7 @@ Stack::~Stack() {
   settle_dirty();  // the last references
   for (Socket* const socket : retry_) socket->unref();
   dhcp_.reset();
+  sctp_.reset();
   drain_lwip();
   netifs_.clear();
   engine = {};
@@ -146,7 +149,7 @@ void Stack::end_calls() noexcept {
 }
 
 bool Stack::finish_sending() noexcept {
-  if (!demux_->is_sending()) return false;
+  if (!demux_->is_sending() && (sctp_ == nullptr || !sctp_->is_sending())) return false;
   (void)turn();
   return true;
 }
@@ -214,6 +217,7 @@ void Stack::run_timers(uint64_t now) noexcept {
   count_mbufs();
   counters.lock_waits = lock_.n_waits();
   Recovery::on_timer(now);  // before tcp_slowtmr(), whose own retransmission it holds back
+  if (sctp_ != nullptr) sctp_->tick(now);
   demux_->fast_tick();
   for (int i = 0; i < kMostCatchUp && now >= next_slow_ns_; ++i) {
     demux_->slow_tick();
@@ -299,6 +303,7 @@ void Stack::free_request(Request& request) noexcept {
 }
 
 Socket* Stack::open(Transport transport, uint8_t family) {
+  if (transport == Transport::kSctp && index_ != 0) return nullptr;
   const uint64_t most = config_.stack.max_process_sockets;
   if (n_sockets_ >= config_.stack.max_sockets) return nullptr;
   if (siblings_.n_sockets.fetch_add(1, std::memory_order_relaxed) >= most && most != 0) {
@@ -306,7 +311,13 @@ Socket* Stack::open(Transport transport, uint8_t family) {
     return nullptr;
   }
   if (transport == Transport::kTcp) return new TcpSocket(*this, family);
+  if (transport == Transport::kSctp) return new SctpSocket(*this, family);
   return new UdpSocket(*this, family);
+}
+
+SctpEngine& Stack::sctp() {
+  if (sctp_ == nullptr) engine.sctp = (sctp_ = std::make_unique<SctpEngine>(*this)).get();
+  return *sctp_;
 }
 
 SOCKET Stack::insert(Socket& socket) {
