@@ -120,7 +120,8 @@ Stack::~Stack() {
   settle_dirty();  // the last references
   for (Socket* const socket : retry_) socket->unref();
   dhcp_.reset();
-  sctp_.reset();
+  sctp_.reset();  // it says farewell on its way
+  engine.sctp = nullptr;
   drain_lwip();
   netifs_.clear();
   engine = {};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SCTP with a peer that is driven by hand, on virtual time: what arrives out of order, is lost, is false, or
 // stops coming.
+#include <random>
+
 #include "tests/support/sctp_test.h"
 #include "tests/support/wire_bytes.h"
 
@@ -130,6 +132,27 @@ TEST_P(SctpPeer, WithoutAListenerThereIsNoSuchProtocolForNobodyButAnAbort) {
   stranger.send({Chunk::kInit, 0, init}, 0);
   run();
   EXPECT_TRUE(stranger.next(Chunk::kAbort));
+}
+
+// Packets with a right checksum, from an association's real ones by chance: nothing of it may harm the Stack.
+TEST_P(SctpPeer, MalformedPacketsHarmNobody) {
+  std::mt19937 random(20261126);
+  constexpr uint8_t kTypes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 64, 128, 130, 192, 193};
+  for (int i = 0; i < 3000; ++i) {
+    Chunk chunk = remote->data(Bytes(random() % 200));
+    chunk.type = kTypes[random() % std::size(kTypes)];
+    chunk.flags = static_cast<uint8_t>(random());
+    for (uint8_t& byte : chunk.value) byte = random() % 2 == 0 ? static_cast<uint8_t>(random()) : uint8_t{0};
+    Bytes packet = remote->packet_of(chunk, remote->tag());
+    if (random() % 2 == 0) packet[14 + random() % 2] = static_cast<uint8_t>(random());  // the chunk's length
+    Association::sum_up(packet);
+    remote->send_raw(packet);
+    run();
+    peer().forget();
+  }
+  Association next(*this, family(), 40001, kSctpPort);  // whatever became of the one: here is another
+  next.connect();
+  EXPECT_TRUE(next.is_up);
 }
 
 class Recv_E13 : public SctpPeerTest {};

@@ -19,15 +19,9 @@ uint32_t crc32c(const Bytes& bytes) {
   return ~crc;
 }
 
-void sum_up(Bytes& packet) {
-  std::fill_n(packet.begin() + 8, 4, uint8_t{0});
-  const uint32_t crc = crc32c(packet);
-  for (size_t i = 0; i < 4; ++i) packet[8 + i] = static_cast<uint8_t>(crc >> (8 * i));
-}
-
 bool is_right(const Bytes& packet) {
   Bytes again = packet;
-  sum_up(again);
+  Association::sum_up(again);
   return again == packet;
 }
 
@@ -42,6 +36,12 @@ Bytes cookie_in(const Bytes& init_ack) {
 }
 
 }  // namespace
+
+void Association::sum_up(Bytes& packet) {
+  std::fill_n(packet.begin() + 8, 4, uint8_t{0});
+  const uint32_t crc = crc32c(packet);
+  for (size_t i = 0; i < 4; ++i) packet[8 + i] = static_cast<uint8_t>(crc >> (8 * i));
+}
 
 Association::Association(StackTest& world, uint8_t family, uint16_t own_port, uint16_t stack_port)
     : world_(world), family_(family), own_port_(own_port), stack_port_(stack_port) {}

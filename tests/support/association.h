@@ -45,6 +45,9 @@ class Association {
   void send(const Chunk& chunk) { send(chunk, stack_tag_); }
   void send(const Chunk& chunk, uint32_t tag);
   void send_raw(Bytes packet);
+  static void sum_up(Bytes& packet);
+  /// What the Stack expects in packets of ours.
+  uint32_t tag() const { return stack_tag_; }
   /// The packet's bytes with a right checksum.
   Bytes packet_of(const Chunk& chunk, uint32_t tag) const;
 
