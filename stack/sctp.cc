@@ -195,7 +195,8 @@ void SctpSocket::set_heartbeat() noexcept {
   sctp_paddrparams path{};
   path.spp_flags = (options.keep_alive ? SPP_HB_ENABLE : SPP_HB_DISABLE) | SPP_PMTUD_DISABLE;
   if (options.keep_alive) path.spp_hbinterval = options.keep_alive_time_ms;
-  path.spp_pathmtu = path_ ? sctp_room(*path_) : 0;
+  constexpr uint16_t kCommonHeaderBytes = 12;  // which libusrsctp does not count (AF_CONN)
+  path.spp_pathmtu = path_ ? sctp_room(*path_) - kCommonHeaderBytes : 0;
   set(endpoint_, SCTP_PEER_ADDR_PARAMS, path);
 }
 

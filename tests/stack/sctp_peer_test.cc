@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SCTP with a peer that is driven by hand, on virtual time: what arrives out of order, is lost, is false, or
 // stops coming.
+#include <algorithm>
 #include <random>
 
 #include "tests/support/sctp_test.h"
@@ -42,6 +43,21 @@ TEST_P(SctpPeer, FragmentsOfAMessageInAnyOrderAreOne) {
   remote->send(middle);
   run();
   EXPECT_EQ(app->text(), "beginning");
+}
+
+TEST_P(SctpPeer, PacketsFitTheMtuAndAreNotFragmented) {
+  std::vector<size_t> lengths;
+  peer().filter = [&lengths](const Frame& frame) {
+    EXPECT_FALSE(frame.ip && frame.ip->fragment) << "IP has cut it";
+    if (frame.ip && frame.ip->protocol == kSctp) lengths.push_back(frame.payload.size());
+    return false;
+  };
+  app->send(pattern(4000));
+  run();
+  const size_t room = family() == 4 ? 1480 : 1460;
+  ASSERT_FALSE(lengths.empty());
+  EXPECT_LE(*std::max_element(lengths.begin(), lengths.end()), room);
+  peer().filter = nullptr;
 }
 
 TEST_P(SctpPeer, DuplicatesAreDroppedSilently) {

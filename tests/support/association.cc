@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tests/support/association.h"
 
+#include <sys/time.h>
+#include <ctime>
+
 #include "tests/support/wire_bytes.h"
 
 namespace millrace::test {
@@ -42,6 +45,8 @@ void Association::sum_up(Bytes& packet) {
   const uint32_t crc = crc32c(packet);
   for (size_t i = 0; i < 4; ++i) packet[8 + i] = static_cast<uint8_t>(crc >> (8 * i));
 }
+
+const StackTest* sctp_clock = nullptr;
 
 Association::Association(StackTest& world, uint8_t family, uint16_t own_port, uint16_t stack_port)
     : world_(world), family_(family), own_port_(own_port), stack_port_(stack_port) {}
@@ -175,3 +180,18 @@ void Association::acknowledge() {
 }
 
 }  // namespace millrace::test
+
+// In place of the C library's, for libusrsctp as well.
+extern "C" __attribute__((visibility("default"))) int gettimeofday(timeval* time, void*) noexcept {
+  const millrace::test::StackTest* const world = millrace::test::sctp_clock;
+  if (world == nullptr) {
+    timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    *time = {now.tv_sec, now.tv_nsec / 1000};
+    return 0;
+  }
+  constexpr int64_t kStart_s = 1'000'000'000;
+  const auto ms = static_cast<int64_t>(world->now_ms());
+  *time = {kStart_s + ms / 1000, ms % 1000 * 1000};
+  return 0;
+}

@@ -28,6 +28,9 @@ struct Chunk {
   Bytes value;
 };
 
+/// Whose virtual time libusrsctp sees as the time of day, by which it judges how long ago it sent what.
+extern const StackTest* sctp_clock;
+
 class Association {
  public:
   Association(StackTest& world, uint8_t family, uint16_t own_port, uint16_t stack_port);

@@ -13,6 +13,8 @@ inline constexpr uint16_t kSctpPort = 5000;
 
 class SctpFixture : public FamilyTest {
  protected:
+  SctpFixture() { sctp_clock = this; }
+  ~SctpFixture() override { sctp_clock = nullptr; }
   std::unique_ptr<App> sctp_app() { return std::make_unique<App>(*this, Transport::kSctp, family()); }
   /// What the next connections are like.
   bool whole_messages = false;
