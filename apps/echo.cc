@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// millrace-echo: sends back what it receives, on TCP and UDP. The first file to read: a program for
+// millrace-echo: sends back what it receives, on TCP, UDP and SCTP. The first file to read: a program for
 // millrace is calls through the table that WSPStartup fills, and here are eight of the thirty.
 //
 //   millrace-echo [--config FILE] [--port N] [--sockperf]
@@ -31,11 +31,11 @@ static void open_port(int family, int type) {
   name.sin6_port = htons(port);
   const SOCKET s = spi.lpWSPSocket(family, type, 0, nullptr, 0, 0, &error);
   if (spi.lpWSPBind(s, reinterpret_cast<sockaddr*>(&name), sizeof name, &error) != 0 ||
-      (type == SOCK_STREAM && spi.lpWSPListen(s, SOMAXCONN, &error) != 0)) {
+      (type != SOCK_DGRAM && spi.lpWSPListen(s, SOMAXCONN, &error) != 0)) {
     std::cerr << "millrace-echo: port " << port << ": Winsock error " << error << '\n';
     std::exit(EXIT_FAILURE);
   }
-  (type == SOCK_STREAM ? listeners : datagrams).insert(s);
+  (type == SOCK_DGRAM ? datagrams : listeners).insert(s);
   FD_SET(s, &all);
 }
 
@@ -57,12 +57,12 @@ static bool echo(SOCKET s, std::vector<char>& unanswered) {
     replies = millrace::sockperf_replies(unanswered);
     buffer = {static_cast<ULONG>(replies.size()), replies.data()};
   }
-  return buffer.len == 0 || spi.lpWSPSendTo(s, &buffer, 1, &n, 0, from, from_bytes, nullptr,
+  return buffer.len == 0 || spi.lpWSPSendTo(s, &buffer, 1, &n, flags, from, from_bytes, nullptr,
                                             nullptr, nullptr, &error) == 0;
 }
 
 int main(int argc, char** argv) {
-  CLI::App app("Sends back what it receives, on TCP and UDP.");
+  CLI::App app("Sends back what it receives, on TCP, UDP and SCTP.");
   app.add_option("--config", "millrace's configuration")->each([](const std::string& file) {
     setenv("MILLRACE_CONFIG", file.c_str(), 1);
   });
@@ -74,9 +74,9 @@ int main(int argc, char** argv) {
   WSPDATA data;
   if (WSPStartup(MAKEWORD(2, 2), &data, nullptr, WSPUPCALLTABLE{}, &spi) != 0) return 1;
   for (const int family : {AF_INET, AF_INET6}) {
-    for (const int type : {SOCK_STREAM, SOCK_DGRAM}) open_port(family, type);
+    for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) open_port(family, type);
   }
-  std::cout << "listening on port " << port << ", TCP and UDP" << std::endl;
+  std::cout << "listening on port " << port << ", TCP, UDP and SCTP" << std::endl;
   std::map<SOCKET, std::vector<char>> unanswered;
   while (!is_stopping) {
     fd_set readable = all;

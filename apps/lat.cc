@@ -31,6 +31,7 @@ struct CommandLine {
   Options options;
   bool is_udp = false;
   bool is_tcp = false;
+  bool is_sctp = false;
   std::string config_path;
 };
 
@@ -60,7 +61,8 @@ void add_common(CLI::App& app, CommandLine& line) {
   app.add_flag("--nonblocking,--spin", options.is_nonblocking,
                "receive on nonblocking sockets, spinning, instead of in blocking calls");
   app.add_flag("--stages", options.shows_stages, "show where the time of received packets went, stage by stage");
-  app.add_flag("--kernel", options.is_kernel, "use the kernel's sockets instead of millrace's");
+  auto* const kernel = app.add_flag("--kernel", options.is_kernel, "use the kernel's sockets instead of millrace's");
+  app.add_flag("--sctp", line.is_sctp, "messages over SCTP; of a server: instead of TCP")->excludes(kernel);
   app.add_option("--congestion", options.congestion,
                  "the kernel's congestion control, such as cubic");
 }
@@ -85,7 +87,8 @@ void add_load(CLI::App& app, Options& options) {
 void add_client(CLI::App& app, CommandLine& line) {
   Options& options = line.options;
   auto* const udp = app.add_flag("--udp", line.is_udp, "datagrams");
-  app.add_flag("--tcp", line.is_tcp, "a stream (default)")->excludes(udp);
+  auto* const tcp = app.add_flag("--tcp", line.is_tcp, "a stream (default)")->excludes(udp);
+  app.get_option("--sctp")->excludes(udp)->excludes(tcp);
   app.add_option("--size", options.size_bytes, "bytes of a message")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
@@ -149,7 +152,7 @@ int run(const CLI::App& app, const Options& options) {
   const bool is_server = app.got_subcommand("server");
   const auto transport =
       options.is_kernel ? make_kernel_transport(options.is_nonblocking, options.congestion)
-      : is_server       ? make_port_transport(options.is_nonblocking, options.address)
+      : is_server && options.protocol == Protocol::kTcp ? make_port_transport(options.is_nonblocking, options.address)
                         : make_spi_transport(options.is_nonblocking);
   if (is_server) {
     serve(*transport, options);
@@ -205,7 +208,7 @@ int main(int argc, char** argv) {
   bulk->add_flag("--verify", options.verifies, "compare every byte received");
   try {
     app.parse(argc, argv);
-    options.protocol = line.is_udp ? Protocol::kUdp : Protocol::kTcp;
+    options.protocol = line.is_udp ? Protocol::kUdp : line.is_sctp ? Protocol::kSctp : Protocol::kTcp;
     options.address = parse_peer(options.address_text);
     if (line.is_udp && options.size_bytes > 65507) {
       throw CLI::ValidationError("--size", "a datagram has at most 65507 bytes");

@@ -36,7 +36,7 @@ std::span<const char> piece_at(uint64_t offset, size_t size) {
 class Counter {
  public:
   Counter(Protocol protocol, const BulkRequest& request)
-      : is_stream_(protocol == Protocol::kTcp), verifies_(request.verifies) {}
+      : is_stream_(is_stream(protocol)), verifies_(request.verifies) {}
 
   void count(std::span<const char> bytes, uint64_t now) {
     if (report_.n_bytes == 0) first_ns_ = now;
@@ -83,7 +83,7 @@ std::optional<BulkRequest> parse_request(std::span<const char> bytes) noexcept {
 
 BulkReport send_bulk(Transport& transport, Handle handle, Protocol protocol,
                      const BulkRequest& request, const Peer* to) {
-  const bool is_stream = protocol == Protocol::kTcp;
+  const bool is_stream = lat::is_stream(protocol);
   BulkReport report;
   const uint64_t start = now_ns();
   const uint64_t end = start + uint64_t{request.duration_ms} * 1'000'000;
@@ -106,7 +106,7 @@ BulkReport send_bulk(Transport& transport, Handle handle, Protocol protocol,
 
 BulkReport receive_bulk(Transport& transport, Handle handle, Protocol protocol,
                         const BulkRequest& request) {
-  const bool is_stream = protocol == Protocol::kTcp;
+  const bool is_stream = lat::is_stream(protocol);
   std::vector<char> buffer(kReceiveBytes);
   Counter counter(protocol, request);
   const uint64_t start = now_ns();

@@ -21,7 +21,7 @@ class Pinger {
   Pinger(Transport& transport, Handle handle, const Options& options)
       : transport_(transport),
         handle_(handle),
-        is_stream_(options.protocol == Protocol::kTcp),
+        is_stream_(is_stream(options.protocol)),
         message_(options.size_bytes, 'm'),
         reply_(options.size_bytes) {}
 
@@ -81,7 +81,7 @@ void wait_for_end(Transport& transport, Handle handle) {
 
 /// Datagrams: goes on when the server has answered once, so that what follows meets a working path.
 void wait_for_server(Transport& transport, Handle handle, const Options& options) {
-  if (options.protocol == Protocol::kTcp) return;
+  if (is_stream(options.protocol)) return;
   Options small = options;
   small.size_bytes = sizeof(uint64_t);
   Pinger pinger(transport, handle, small);
@@ -158,7 +158,7 @@ BulkResult throughput(Transport& transport, const Options& options) {
       result.received = receive_bulk(transport, handle, options.protocol, request);
     } else {
       result.sent = send_bulk(transport, handle, options.protocol, request, nullptr);
-      if (options.protocol == Protocol::kTcp) wait_for_end(transport, handle);
+      if (is_stream(options.protocol)) wait_for_end(transport, handle);
     }
   }
   const BulkReport other = fetch_report(transport, options);

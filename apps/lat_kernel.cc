@@ -57,7 +57,7 @@ class KernelTransport final : public Transport {
   KernelTransport(bool is_nonblocking, std::string congestion)
       : is_nonblocking_(is_nonblocking), congestion_(std::move(congestion)) {}
 
-  Handle listen(const Peer& local) override {
+  Handle listen(const Peer& local, Protocol) override {
     const int fd = open(SOCK_STREAM, &local);
     if (::listen(fd, SOMAXCONN) != 0) fail("listen");
     set_nonblocking(fd);  // a connection may vanish between wait_readable and accept
@@ -81,7 +81,7 @@ class KernelTransport final : public Transport {
   }
 
   Handle connect(Protocol protocol, const Peer& peer) override {
-    const bool is_stream = protocol == Protocol::kTcp;
+    const bool is_stream = lat::is_stream(protocol);
     const int fd = open(is_stream ? SOCK_STREAM : SOCK_DGRAM, nullptr);
     const sockaddr_in name = sockaddr_of(peer);
     if (::connect(fd, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {

@@ -36,7 +36,7 @@ class Lane {
   Lane(Transport& transport, const Options& options, uint64_t first)
       : transport_(transport),
         connection_(transport, options),
-        is_stream_(options.protocol == Protocol::kTcp),
+        is_stream_(is_stream(options.protocol)),
         next_send_(first),
         next_reply_(first),
         n_lanes_(options.n_connections),

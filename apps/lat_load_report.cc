@@ -38,7 +38,7 @@ Json json_of(const LoadResult& result) {
 Json parameters(const Options& options) {
   return {{"test", options.sweeps ? "sweep" : "under-load"},
           {"interface", options.is_kernel ? "kernel" : "millrace"},
-          {"protocol", options.protocol == Protocol::kTcp ? "tcp" : "udp"},
+          {"protocol", name_of(options.protocol)},
           {"address", options.address_text},
           {"connections", options.n_connections},
           {"size_bytes", options.size_bytes},
@@ -47,7 +47,7 @@ Json parameters(const Options& options) {
 
 void print_head(const Options& options) {
   std::printf("under load, %s %s, %u connections, %u B; latency in us from when a message was due\n",
-              options.is_kernel ? "kernel" : "millrace", options.protocol == Protocol::kTcp ? "tcp" : "udp",
+              options.is_kernel ? "kernel" : "millrace", name_of(options.protocol),
               options.n_connections, options.size_bytes);
   std::printf("%12s %12s %10s %10s %10s %10s %10s %10s\n", "offered/s", "achieved/s", "p50", "p90", "p99", "p99.9",
               "max", "unanswered");

@@ -35,8 +35,8 @@ class PortTransport final : public SpiTransport {
     CloseHandle(port_);
   }
 
-  Handle listen(const Peer& local) override {
-    const SOCKET s = SpiTransport::listen(local);
+  Handle listen(const Peer& local, Protocol protocol) override {
+    const SOCKET s = SpiTransport::listen(local, protocol);
     watch(s, Kind::kListener);
     GUID id = WSAID_ACCEPTEX;
     DWORD n = 0;

@@ -29,7 +29,7 @@ const char* interface_name(const Options& options) {
 }
 
 const char* protocol_name(const Options& options) {
-  return options.protocol == Protocol::kTcp ? "tcp" : "udp";
+  return name_of(options.protocol);
 }
 
 const char* receive_name(const Options& options) {

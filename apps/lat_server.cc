@@ -15,7 +15,8 @@ constexpr uint64_t kAloneQuietNs = 10'000'000;
 Server::Server(Transport& transport, const Options& options)
     : transport_(transport),
       is_nonblocking_(options.is_nonblocking),
-      listener_(transport.listen(options.address)),
+      protocol_(options.protocol == Protocol::kSctp ? Protocol::kSctp : Protocol::kTcp),
+      listener_(transport.listen(options.address, protocol_)),
       datagrams_(transport.bind_datagrams(options.address)),
       handles_{listener_, datagrams_},
       buffer_(kBufferBytes) {}
@@ -112,7 +113,7 @@ Server::Served Server::answer(Connection& connection) {
 bool Server::open(Connection& connection, std::span<const char> bytes) {
   connection.opening.insert(connection.opening.end(), bytes.begin(), bytes.end());
   if (const auto request = parse_request(connection.opening)) {
-    take_part(connection.handle, Protocol::kTcp, *request, nullptr);
+    take_part(connection.handle, protocol_, *request, nullptr);
     return false;
   }
   if (may_be_request(connection.opening)) return true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The server of millrace-lat: echoes on TCP and UDP, and takes part in throughput runs.
+// The server of millrace-lat: echoes on TCP, or SCTP, and UDP, and takes part in throughput runs.
 #pragma once
 
 #include <vector>
@@ -13,7 +13,7 @@ namespace millrace::lat {
 /// A throughput run has the thread for itself; others wait until it is over.
 class Server {
  public:
-  /// Listens on options.address, TCP and UDP.
+  /// Listens on options.address, TCP and UDP; where the protocol is SCTP, that instead of TCP.
   Server(Transport& transport, const Options& options);
   ~Server();
   Server(const Server&) = delete;
@@ -42,6 +42,7 @@ class Server {
 
   Transport& transport_;
   bool is_nonblocking_;
+  Protocol protocol_;  ///< of connections
   Handle listener_;
   Handle datagrams_;
   std::vector<Connection> connections_;

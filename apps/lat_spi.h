@@ -36,6 +36,7 @@ inline size_t outcome_of(const char* call, INT error) {
     case WSAENETUNREACH:
     case WSAEHOSTUNREACH:
       return kNothing;
+    case WSAEDISCON:  // of messages: a graceful end
     case WSAECONNRESET:
     case WSAECONNABORTED:
     case WSAENETRESET:
@@ -63,8 +64,8 @@ class SpiTransport : public Transport {
   SpiTransport(const SpiTransport&) = delete;
   SpiTransport& operator=(const SpiTransport&) = delete;
 
-  Handle listen(const Peer& local) override {
-    const SOCKET s = open(SOCK_STREAM, &local);
+  Handle listen(const Peer& local, Protocol protocol) override {
+    const SOCKET s = open(type_of(protocol), &local);
     INT error = 0;
     if (spi_.lpWSPListen(s, SOMAXCONN, &error) != 0) fail("WSPListen", error);
     set_nonblocking(s, true);  // a connection may vanish between wait_readable and accept
@@ -89,8 +90,7 @@ class SpiTransport : public Transport {
   }
 
   Handle connect(Protocol protocol, const Peer& peer) override {
-    const bool is_stream = protocol == Protocol::kTcp;
-    const SOCKET s = open(is_stream ? SOCK_STREAM : SOCK_DGRAM, nullptr);
+    const SOCKET s = open(type_of(protocol), nullptr);
     const sockaddr_in name = sockaddr_of(peer);
     INT error = 0;
     if (spi_.lpWSPConnect(s, reinterpret_cast<const sockaddr*>(&name), sizeof name, nullptr,
@@ -98,7 +98,7 @@ class SpiTransport : public Transport {
       close(s);
       fail("WSPConnect", error);
     }
-    prepare(s, is_stream);
+    prepare(s, is_stream(protocol));
     return s;
   }
 
@@ -194,12 +194,26 @@ class SpiTransport : public Transport {
 
   // What a socket needs before bytes go through it.
   void prepare(SOCKET s, bool is_stream) {
-    if (is_stream) set_option(s, IPPROTO_TCP, TCP_NODELAY, TRUE);
+    if (is_stream) set_no_delay(s);
     set_option(s, SOL_SOCKET, SO_RCVTIMEO, kReceiveTimeoutMs);
     set_nonblocking(s, is_nonblocking_);  // an accepted socket has its listener's mode
   }
 
  private:
+  static int type_of(Protocol protocol) {
+    if (protocol == Protocol::kSctp) return SOCK_SEQPACKET;
+    return protocol == Protocol::kTcp ? SOCK_STREAM : SOCK_DGRAM;
+  }
+
+  void set_no_delay(SOCKET s) {
+    constexpr int kSctpNoDelay = 3;
+    DWORD type = 0;
+    INT bytes = sizeof type, error = 0;
+    (void)spi_.lpWSPGetSockOpt(s, SOL_SOCKET, SO_TYPE, reinterpret_cast<CHAR*>(&type), &bytes, &error);
+    if (type == SOCK_SEQPACKET) return set_option(s, IPPROTO_SCTP, kSctpNoDelay, TRUE);
+    set_option(s, IPPROTO_TCP, TCP_NODELAY, TRUE);
+  }
+
   SOCKET open(int type, const Peer* local) {
     INT error = 0;
     const SOCKET s = spi_.lpWSPSocket(AF_INET, type, 0, nullptr, 0, WSA_FLAG_OVERLAPPED, &error);

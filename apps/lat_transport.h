@@ -2,7 +2,7 @@
 // What millrace-lat needs of a socket interface: the little that Winsock and POSIX sockets share,
 // so that one measuring code drives both and a comparison compares nothing else.
 //
-// - IPv4 only. Streams have TCP_NODELAY.
+// - IPv4 only. Streams and SCTP's connections, which are used as streams are, have no Nagle algorithm.
 // - A receive returns kNothing when nothing is there: at once in nonblocking mode, after
 //   kReceiveTimeoutMs in blocking mode. Callers ask for the end of the run then, not for each
 //   message.
@@ -20,7 +20,12 @@
 
 namespace millrace::lat {
 
-enum class Protocol : uint8_t { kTcp, kUdp };
+enum class Protocol : uint8_t { kTcp, kUdp, kSctp };
+
+constexpr bool is_stream(Protocol protocol) { return protocol != Protocol::kUdp; }
+constexpr const char* name_of(Protocol protocol) {
+  return protocol == Protocol::kTcp ? "tcp" : protocol == Protocol::kUdp ? "udp" : "sctp";
+}
 
 using Handle = uint64_t;
 
@@ -50,7 +55,8 @@ class Transport {
  public:
   virtual ~Transport() = default;
 
-  virtual Handle listen(const Peer& local) = 0;
+  /// @param protocol  kTcp or kSctp
+  virtual Handle listen(const Peer& local, Protocol protocol) = 0;
   /// @return nullopt: no connection waits
   virtual std::optional<Handle> accept(Handle listener) = 0;
   virtual Handle bind_datagrams(const Peer& local) = 0;

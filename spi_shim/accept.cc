@@ -45,8 +45,7 @@ std::optional<Accepted> take(SOCKET s, WS_sockaddr* addr, LPINT addrlen, Listene
     }
     const auto twins = socket.twins();
     listener = {call.inner(), {twins.begin(), twins.end()},
-                catalog_entry_of(socket.family(), socket.transport() == Transport::kTcp)
-                    .dwCatalogEntryId,
+                catalog_entry_of(socket).dwCatalogEntryId,
                 socket.selection()};
     if (listener.twins.empty()) accepted = take_from(call.socket(), call.inner(), true);
   }

@@ -9,6 +9,7 @@
 
 #include "spi_shim/probe.h"
 #include "stack/delivery.h"
+#include "stack/socket.h"
 #include "ws2spi.h"
 
 namespace millrace {
@@ -16,6 +17,7 @@ namespace {
 
 static_assert(kTcpServiceFlags == 0x66 && kUdpServiceFlags == 0x609);
 
+constexpr DWORD kAnyMessageBytes = 0xffffffff;  // WSAPROTOCOL_INFO: no limit
 constexpr DWORD kUdpMessageBytes = 65467;  // as Windows publishes; SO_MAX_MSG_SIZE says 65507
 
 constexpr WSAPROTOCOL_INFOW entry(DWORD id, int af, int type, int protocol,
@@ -40,11 +42,23 @@ constexpr WSAPROTOCOL_INFOW entry(DWORD id, int af, int type, int protocol,
   return e;
 }
 
-constexpr std::array<WSAPROTOCOL_INFOW, 4> kCatalog = {
+constexpr WSAPROTOCOL_INFOW sctp_entry(DWORD id, int af, DWORD service_flags, std::u16string_view name) {
+  WSAPROTOCOL_INFOW e = entry(id, af, WS_SOCK_SEQPACKET, WS_IPPROTO_SCTP, name);
+  e.dwServiceFlags1 = service_flags;
+  e.dwMessageSize = kAnyMessageBytes;
+  if (service_flags != kSctpServiceFlags) e.dwProviderFlags = 0;  // only who asks for it gets it
+  return e;
+}
+
+constexpr std::array<WSAPROTOCOL_INFOW, 8> kCatalog = {
     entry(1001, WS_AF_INET, WS_SOCK_STREAM, WS_IPPROTO_TCP, u"millrace TCP/IP"),
     entry(1002, WS_AF_INET6, WS_SOCK_STREAM, WS_IPPROTO_TCP, u"millrace TCP/IPv6"),
     entry(1003, WS_AF_INET, WS_SOCK_DGRAM, WS_IPPROTO_UDP, u"millrace UDP/IP"),
     entry(1004, WS_AF_INET6, WS_SOCK_DGRAM, WS_IPPROTO_UDP, u"millrace UDP/IPv6"),
+    sctp_entry(1005, WS_AF_INET, kSctpServiceFlags, u"millrace SCTP/IP"),
+    sctp_entry(1006, WS_AF_INET6, kSctpServiceFlags, u"millrace SCTP/IPv6"),
+    sctp_entry(1007, WS_AF_INET, kWholeSctpServiceFlags, u"millrace SCTP/IP, whole messages"),
+    sctp_entry(1008, WS_AF_INET6, kWholeSctpServiceFlags, u"millrace SCTP/IPv6, whole messages"),
 };
 
 constexpr int chosen(int argument, int from_info) {
@@ -80,10 +94,12 @@ const WSAPROTOCOL_INFOW* catalog_entry(DWORD catalog_entry_id) noexcept {
   return nullptr;
 }
 
-const WSAPROTOCOL_INFOW& catalog_entry_of(uint8_t family, bool is_tcp) noexcept {
-  return *catalog_find(family == 4 ? WS_AF_INET : WS_AF_INET6, 0,
-                       is_tcp ? WS_IPPROTO_TCP : WS_IPPROTO_UDP)
-              .entry;
+const WSAPROTOCOL_INFOW& catalog_entry_of(const Socket& socket) noexcept {
+  const size_t first = socket.transport() == Transport::kTcp   ? 0
+                       : socket.transport() == Transport::kUdp ? 2
+                       : socket.options.whole_messages         ? 6
+                                                               : 4;
+  return kCatalog[first + (socket.family() == 6)];
 }
 
 CatalogMatch catalog_find(int af, int type, int protocol, const WSAPROTOCOL_INFOW* info) noexcept {
@@ -95,6 +111,7 @@ CatalogMatch catalog_find(int af, int type, int protocol, const WSAPROTOCOL_INFO
   }
   if (af == 0 && protocol == 0) return {nullptr, WsaError::kInval};
 
+  const WSAPROTOCOL_INFOW* const named = info == nullptr ? nullptr : catalog_entry(info->dwCatalogEntryId);
   bool family_known = false;
   bool type_known = false;
   for (const WSAPROTOCOL_INFOW& e : kCatalog) {
@@ -103,7 +120,10 @@ CatalogMatch catalog_find(int af, int type, int protocol, const WSAPROTOCOL_INFO
     if (type != 0 && type != e.iSocketType) continue;
     type_known = true;
     const bool matches_zero = protocol == 0 && (e.dwProviderFlags & PFL_MATCHES_PROTOCOL_ZERO) != 0;
-    if (matches_zero || protocol == e.iProtocol) return {&e, WsaError::kOk};
+    if (!matches_zero && protocol != e.iProtocol) continue;
+    const bool is_same_kind = named != nullptr && named->iAddressFamily == e.iAddressFamily &&
+                              named->iSocketType == e.iSocketType && named->iProtocol == e.iProtocol;
+    return {is_same_kind ? named : &e, WsaError::kOk};
   }
   if (!family_known) return {nullptr, WsaError::kAfNoSupport};
   return {nullptr, type_known ? WsaError::kProtoNoSupport : WsaError::kSocktNoSupport};

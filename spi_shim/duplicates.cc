@@ -53,8 +53,7 @@ int WSPAPI wsp_duplicate_socket(SOCKET s, DWORD dwProcessId, LPWSAPROTOCOL_INFOW
   // A socket is memory of this process, and no other one can be given it.
   if (dwProcessId != static_cast<DWORD>(getpid())) return call.fail(WsaError::kInval);
   Socket& socket = call.socket();
-  WSAPROTOCOL_INFOW info =
-      catalog_entry_of(socket.family(), socket.transport() == Transport::kTcp);
+  WSAPROTOCOL_INFOW info = catalog_entry_of(socket);
   info.dwProviderReserved = tokens().add(socket.stack().insert(socket));
   *lpProtocolInfo = info;
   return 0;

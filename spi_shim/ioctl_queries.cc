@@ -57,7 +57,7 @@ WsaError ideal_backlog(const IoctlCall& call) noexcept {
 }
 
 WsaError broadcast_address(const IoctlCall& call) noexcept {
-  if (is_tcp(call) || call.socket.family() != 4) return WsaError::kOpNotSupp;
+  if (call.socket.transport() != Transport::kUdp || call.socket.family() != 4) return WsaError::kOpNotSupp;
   WS_sockaddr_in address{};
   address.sin_family = WS_AF_INET;
   address.sin_addr.S_un.S_addr = WS_INADDR_BROADCAST;

@@ -55,13 +55,14 @@ bool is_behavior(WSA_COMPATIBILITY_BEHAVIOR_ID id) noexcept {
 
 WsaError set_by_ioctl(Socket& socket, uint32_t code, const void* in, uint32_t in_bytes) noexcept {
   const bool is_tcp = socket.transport() == Transport::kTcp;
+  const bool is_udp = socket.transport() == Transport::kUdp;
   if (code == SIO_KEEPALIVE_VALS && is_tcp) {
     tcp_keepalive wanted;
     if (!read(wanted, in, in_bytes)) return WsaError::kFault;
     set_keep_alive(socket, wanted);
     return WsaError::kOk;
   }
-  if ((code == SIO_UDP_CONNRESET || code == SIO_UDP_NETRESET) && !is_tcp) {
+  if ((code == SIO_UDP_CONNRESET || code == SIO_UDP_NETRESET) && is_udp) {
     BOOL is_on;
     if (!read(is_on, in, in_bytes)) return WsaError::kFault;
     (code == SIO_UDP_CONNRESET ? socket.options.udp_conn_reset : socket.options.udp_net_reset) =

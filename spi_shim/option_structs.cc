@@ -14,7 +14,7 @@ namespace {
 static_assert(sizeof(CSADDR_INFO) == 40 && sizeof(WSAPROTOCOL_INFOW) == 628);
 
 const WSAPROTOCOL_INFOW& entry_of(const Socket& socket) noexcept {
-  return catalog_entry_of(socket.family(), socket.transport() == Transport::kTcp);
+  return catalog_entry_of(socket);
 }
 
 template <typename T>

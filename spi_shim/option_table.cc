@@ -77,6 +77,7 @@ WsaError set_conditional_accept(Socket& s, uint32_t value) {
   return WsaError::kOk;
 }
 
+constexpr int kSctpNoDelay = 3;  // SCTP_NODELAY as Linux and BSD have it; Windows has no SCTP
 constexpr uint32_t kMostSeconds = 0x7fffffff / 1000;
 constexpr uint32_t kMostProbes = 255;
 
@@ -230,14 +231,18 @@ constexpr Option kOptions[] = {
      }},
     {WS_SOL_SOCKET, WS_SO_TYPE, false,
      [](const Socket& s) -> uint32_t {
+       if (s.transport() == Transport::kSctp) return WS_SOCK_SEQPACKET;
        return s.transport() == Transport::kTcp ? WS_SOCK_STREAM : WS_SOCK_DGRAM;
      }},
     {WS_SOL_SOCKET, WS_SO_ACCEPTCONN, true,
      [](const Socket& s) -> uint32_t { return s.is_listening(); }},
     {WS_SOL_SOCKET, SO_CONNECT_TIME, false, connect_time_s},
     {WS_SOL_SOCKET, SO_MAX_MSG_SIZE, false,
-     [](const Socket& s) { return s.max_message_bytes(); }, nullptr, OptionOf::kDatagram},
+     [](const Socket& s) { return s.max_message_bytes(); }, nullptr, OptionOf::kMessages},
     {WS_SOL_SOCKET, SO_GROUP_ID, false, [](const Socket&) { return 0u; }},
+
+    // ---- IPPROTO_SCTP (RFC 6458 8.1.5) ----
+    bool_option<&SocketOptions::no_delay>(WS_IPPROTO_SCTP, kSctpNoDelay, OptionOf::kSctp),
 
     // ---- IPPROTO_TCP ----
     one_byte(bool_option<&SocketOptions::no_delay>(WS_IPPROTO_TCP, WS_TCP_NODELAY, OptionOf::kStream)),
@@ -316,6 +321,7 @@ constexpr Option kOptions[] = {
 
 bool has(const Socket& socket, OptionOf of) noexcept {
   const bool is_stream = socket.transport() == Transport::kTcp;
+  const bool is_datagram = socket.transport() == Transport::kUdp;
   const bool is_6 = socket.family() == 6, is_4 = !is_6 || socket.options.dual_mode;
   switch (of) {
     case OptionOf::kAll:
@@ -323,11 +329,15 @@ bool has(const Socket& socket, OptionOf of) noexcept {
     case OptionOf::kStream:
       return is_stream;
     case OptionOf::kDatagram:
-      return !is_stream;
+      return is_datagram;
     case OptionOf::kDatagram4:
-      return !is_stream && is_4;
+      return is_datagram && is_4;
     case OptionOf::kDatagram6:
-      return !is_stream && is_6;
+      return is_datagram && is_6;
+    case OptionOf::kMessages:
+      return !is_stream;
+    case OptionOf::kSctp:
+      return socket.transport() == Transport::kSctp;
     case OptionOf::k4:
       return is_4;
     case OptionOf::k6:
@@ -348,7 +358,7 @@ const Option* find_option(const Socket& socket, int level, int name) noexcept {
 
 WsaError unknown_option(int level) noexcept {
   const int known[] = {WS_SOL_SOCKET, WS_IPPROTO_TCP, WS_IPPROTO_IP, WS_IPPROTO_IPV6,
-                       WS_IPPROTO_UDP};
+                       WS_IPPROTO_UDP, WS_IPPROTO_SCTP};
   const bool is_level = std::find(std::begin(known), std::end(known), level) != std::end(known);
   return is_level ? WsaError::kNoProtoOpt : WsaError::kInval;
 }

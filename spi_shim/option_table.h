@@ -9,7 +9,7 @@
 namespace millrace {
 
 /// Whose option it is; for others it is unknown.
-enum class OptionOf : uint8_t { kAll, kStream, kDatagram, kDatagram4, kDatagram6, k4, k6 };
+enum class OptionOf : uint8_t { kAll, kStream, kDatagram, kDatagram4, kDatagram6, kMessages, kSctp, k4, k6 };
 
 struct Option {
   int level;

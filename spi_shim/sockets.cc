@@ -13,6 +13,7 @@
 #include "spi_shim/probe.h"
 #include "spi_shim/procedures.h"
 #include "spi_shim/rio.h"
+#include "stack/delivery.h"
 #include "stack/sockaddr.h"
 
 namespace millrace {
@@ -75,6 +76,18 @@ SOCKET fail(INT error, LPINT lpErrno) noexcept {
   return INVALID_SOCKET;
 }
 
+Transport transport_of(const WSAPROTOCOL_INFOW& entry) noexcept {
+  if (entry.iProtocol == WS_IPPROTO_TCP) return Transport::kTcp;
+  return entry.iProtocol == WS_IPPROTO_UDP ? Transport::kUdp : Transport::kSctp;
+}
+
+/// SCTP's sockets are the first Stack's (stack/SCTP.md). @return null: WSPCleanup was called
+Stack* stack_for(Transport transport) noexcept {
+  if (transport != Transport::kSctp) return stack_for_new();
+  const auto stacks = running_stacks();
+  return stacks.empty() ? nullptr : stacks.front();
+}
+
 SOCKET WSPAPI wsp_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpProtocolInfo, GROUP,
                          DWORD dwFlags, LPINT lpErrno) noexcept {
   const Inside inside;
@@ -85,17 +98,18 @@ SOCKET WSPAPI wsp_socket(int af, int type, int protocol, LPWSAPROTOCOL_INFOW lpP
   }
   const auto [entry, error] = catalog_find(af, type, protocol, lpProtocolInfo);
   if (entry == nullptr) return fail(static_cast<INT>(error), lpErrno);
-  const auto transport = entry->iProtocol == WS_IPPROTO_TCP ? Transport::kTcp : Transport::kUdp;
+  const Transport transport = transport_of(*entry);
   const uint8_t family = entry->iAddressFamily == WS_AF_INET ? 4 : 6;
   SOCKET inner;
   {
-    Stack* const stack = stack_for_new();
+    Stack* const stack = stack_for(transport);
     if (stack == nullptr) return fail(WSANOTINITIALISED, lpErrno);
     const Stack::Guard guard(*stack);
     Socket* const socket = stack->open(transport, family);
     if (socket == nullptr) return fail(WSAENOBUFS, lpErrno);
     socket->options.is_overlapped = (dwFlags & WSA_FLAG_OVERLAPPED) != 0;
     socket->options.is_registered = (dwFlags & WSA_FLAG_REGISTERED_IO) != 0;
+    socket->options.whole_messages = entry->dwServiceFlags1 == kWholeSctpServiceFlags;
     inner = stack->insert(*socket);
     socket->unref();
   }
@@ -118,7 +132,8 @@ int WSPAPI wsp_listen(SOCKET s, int backlog, LPINT lpErrno) noexcept {
     if (!call) return SOCKET_ERROR;
     const WsaError error = call.socket().listen(backlog);
     if (error != WsaError::kOk) return call.fail(error);
-    if (running_stacks().size() == 1 || !call.socket().twins().empty()) return 0;
+    const bool is_alone = running_stacks().size() == 1 || call.socket().transport() == Transport::kSctp;
+    if (is_alone || !call.socket().twins().empty()) return 0;
     inner = call.inner();
   }
   const WsaError error = add_twins(inner, backlog);

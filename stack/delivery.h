@@ -10,7 +10,7 @@
 //
 // MSG_PARTIAL counts only where the protocol has it (XP1_PARTIAL_MESSAGE): UDP has not. In the
 // third row a receive does not wait for all of a message, but it still ends where the message ends.
-// TCP and UDP are the first and the last row; a transport of reliable messages takes the others.
+// TCP and UDP are the first and the last row; SCTP, whose messages are reliable, is the third and the last.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,10 @@ inline constexpr uint32_t kTcpServiceFlags =
     XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE | XP1_EXPEDITED_DATA;
 inline constexpr uint32_t kUdpServiceFlags =
     XP1_CONNECTIONLESS | XP1_MESSAGE_ORIENTED | XP1_SUPPORT_BROADCAST | XP1_SUPPORT_MULTIPOINT;
+/// SCTP's second entry in the catalog: whoever chooses it never sees a part of a message.
+inline constexpr uint32_t kWholeSctpServiceFlags =
+    XP1_MESSAGE_ORIENTED | XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE;
+inline constexpr uint32_t kSctpServiceFlags = kWholeSctpServiceFlags | XP1_PARTIAL_MESSAGE;
 
 enum class DeliveryMode : uint8_t { kByteStream, kMessage };
 

@@ -159,9 +159,10 @@ uint32_t Inbox::peek(BufferCursor& to) const noexcept {
 }
 
 Inbox::Message Inbox::first_message() const noexcept {
-  Message message{0, false};
+  Message message{0, false, 0};
   for (pbuf* p = head_; p != nullptr && !message.is_whole; p = parcel_of(p).next) {
     message.bytes += length_of(p);
+    message.n_mbufs += pbuf_clen(p);
     message.is_whole = (parcel_of(p).marks & kEnds) != 0;
   }
   return message;

@@ -69,6 +69,7 @@ class Inbox {
   struct Message {
     uint64_t bytes;
     bool is_whole;
+    uint32_t n_mbufs;
   };
   Message first_message() const noexcept;
   bool has_whole_message() const noexcept;

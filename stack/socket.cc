@@ -19,8 +19,8 @@ Socket::Socket(Stack& stack, Transport transport, uint8_t family)
   options.timestamps = config.tcp.timestamps;
   options.keep_alive_time_ms = config.tcp.keepalive_time_ms;
   options.keep_alive_interval_ms = config.tcp.keepalive_interval_ms;
-  options.receive_buffer_bytes = transport == Transport::kTcp ? config.tcp.receive_window_bytes
-                                                              : config.udp.receive_buffer_bytes;
+  options.receive_buffer_bytes = transport == Transport::kUdp ? config.udp.receive_buffer_bytes
+                                                              : config.tcp.receive_window_bytes;
   options.send_buffer_bytes = config.tcp.send_buffer_bytes;
   ++stack_.n_sockets_;
 }
@@ -127,7 +127,7 @@ Outcome Socket::wait_for(RequestQueue& queue, Request& request, uint32_t timeout
     if (end == WaitEnd::kReady || request.is_done) continue;
     queue.remove(request);
     // What went before the end counts: nothing is lost, and the stream stays whole.
-    if (request.bytes != 0) return {WsaError::kOk, request.bytes, 0};
+    if (request.bytes != 0) return {WsaError::kOk, request.bytes, request.outcome.flags};
     return {end == WaitEnd::kCancelled ? WsaError::kIntr : WsaError::kTimedOut};
   }
   stack_.stages.resume(request.sampled_ns);

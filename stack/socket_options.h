@@ -19,6 +19,7 @@ struct SocketOptions {
   uint32_t send_buffer_bytes = 0;
   uint32_t receive_timeout_ms = 0;  ///< 0: none
   uint32_t send_timeout_ms = 0;     ///< 0: none
+  bool whole_messages = false;  ///< SCTP without MSG_PARTIAL
   bool is_registered = false;  ///< WSA_FLAG_REGISTERED_IO
   bool reuse_address = false;
   bool exclusive = false;

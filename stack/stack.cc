@@ -26,6 +26,7 @@
 #include "stack/path_mtu.h"
 #include "stack/recovery.h"
 #include "stack/routes.h"
+#include "stack/sctp_engine.h"
 #include "stack/siblings.h"
 #include "stack/socket.h"
 #include "stack/syn_cookies.h"
@@ -116,6 +117,8 @@ Stack::~Stack() {
   settle_dirty();  // the last references
   for (Socket* const socket : retry_) socket->unref();
   dhcp_.reset();
+  sctp_.reset();  // it says farewell on its way
+  engine.sctp = nullptr;
   drain_lwip();
   netifs_.clear();
   engine = {};
@@ -144,7 +147,7 @@ void Stack::end_calls() noexcept {
 }
 
 bool Stack::finish_sending() noexcept {
-  if (!demux_->is_sending()) return false;
+  if (!demux_->is_sending() && (sctp_ == nullptr || !sctp_->is_sending())) return false;
   (void)turn();
   return true;
 }
@@ -213,6 +216,7 @@ void Stack::run_timers(uint64_t now) noexcept {
   count_mbufs();
   counters.lock_waits = lock_.n_waits();
   Recovery::on_timer(now);  // before tcp_slowtmr(), whose own retransmission it holds back
+  if (sctp_ != nullptr) sctp_->tick(now);
   demux_->fast_tick();
   for (int i = 0; i < kMostCatchUp && now >= next_slow_ns_; ++i) {
     demux_->slow_tick();

@@ -52,6 +52,7 @@ class Port;
 class Routes;
 class Siblings;
 class Socket;
+class SctpEngine;
 class SynCookies;
 struct FourTuple;
 struct PacketInfo;
@@ -69,7 +70,7 @@ struct PortQueue {
   SharedQueue* shared = nullptr;  ///< null: no other Stack uses it
 };
 
-enum class Transport : uint8_t { kTcp, kUdp };
+enum class Transport : uint8_t { kTcp, kUdp, kSctp };
 
 class Stack {
  public:
@@ -243,6 +244,9 @@ class Stack {
   /// Where lwIP's control blocks are; whoever calls lwIP for one goes through it.
   Demux& demux() noexcept { return *demux_; }
 
+  /// Started by the first SCTP socket; on the first Stack only.
+  SctpEngine& sctp();
+
   Counters counters;
   Loans loans;
   Stages stages;
@@ -305,6 +309,7 @@ class Stack {
   std::unique_ptr<Neighbors> neighbors_;
   std::unique_ptr<SynCookies> syn_cookies_;
   std::unique_ptr<Routes> routes_;
+  std::unique_ptr<SctpEngine> sctp_;  ///< null: nobody has asked for SCTP
   std::vector<std::unique_ptr<Netif>> netifs_;  ///< [0] is the loopback
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;

@@ -3,6 +3,7 @@
 #include <rte_random.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "stack/demux.h"
@@ -10,6 +11,8 @@
 #include "stack/lwip_glue.h"
 #include "stack/netif.h"
 #include "stack/recovery.h"
+#include "stack/sctp.h"
+#include "stack/sctp_engine.h"
 #include "stack/siblings.h"
 #include "stack/stack.h"
 #include "stack/tcp.h"
@@ -35,6 +38,7 @@ void Stack::free_request(Request& request) noexcept {
 }
 
 Socket* Stack::open(Transport transport, uint8_t family) {
+  if (transport == Transport::kSctp && index_ != 0) return nullptr;
   const uint64_t most = config_.stack.max_process_sockets;
   if (n_sockets_ >= config_.stack.max_sockets) return nullptr;
   if (siblings_.n_sockets.fetch_add(1, std::memory_order_relaxed) >= most && most != 0) {
@@ -42,7 +46,13 @@ Socket* Stack::open(Transport transport, uint8_t family) {
     return nullptr;
   }
   if (transport == Transport::kTcp) return new TcpSocket(*this, family);
+  if (transport == Transport::kSctp) return new SctpSocket(*this, family);
   return new UdpSocket(*this, family);
+}
+
+SctpEngine& Stack::sctp() {
+  if (sctp_ == nullptr) engine.sctp = (sctp_ = std::make_unique<SctpEngine>(*this)).get();
+  return *sctp_;
 }
 
 SOCKET Stack::insert(Socket& socket) {

@@ -27,7 +27,7 @@ constexpr unsigned kRingEntries = 4096;
 
 constexpr size_t kEthernetBytes = 14, kVlanBytes = 4;
 constexpr uint16_t kTypeIp4 = 0x0800, kTypeArp = 0x0806, kTypeVlan = 0x8100, kTypeIp6 = 0x86dd;
-constexpr uint8_t kIcmp = 1, kIgmp = 2, kTcp = 6, kUdp = 17, kIcmp6 = 58;
+constexpr uint8_t kIcmp = 1, kIgmp = 2, kTcp = 6, kUdp = 17, kIcmp6 = 58, kSctp = 132;
 constexpr uint8_t kHopByHop = 0, kFragment = 44;
 constexpr size_t kIp4Bytes = 20, kIp6Bytes = 40, kIcmpBytes = 8;
 
@@ -185,6 +185,7 @@ Steering::Verdict Steering::owner_of_ip4(const Frame& frame) const noexcept {
     const bool is_error = type == 3 || type == 5 || type == 11 || type == 12;
     return is_error ? owner_of_quoted(frame, header + kIcmpBytes) : frame.stays();
   }
+  if (protocol == kSctp) return {0};  // libusrsctp is the first Stack's
   if (protocol != kTcp && protocol != kUdp) return frame.stays();
   return owner_of_flow(frame,
                        {{address_at(bytes, 16, 4), word_at(bytes, header + 2)},
@@ -203,6 +204,7 @@ Steering::Verdict Steering::owner_of_ip6(const Frame& frame) const noexcept {
     if (type < 128) return owner_of_quoted(frame, kIp6Bytes + kIcmpBytes);
     return is_news ? all() : frame.stays();
   }
+  if (next == kSctp) return {0};
   if (next != kTcp && next != kUdp) {
     return owner_without_ports(frame, {{address_at(bytes, 24, 6), 0}, {address_at(bytes, 8, 6), 0}});
   }

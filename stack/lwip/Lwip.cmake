@@ -37,11 +37,11 @@ set_source_files_properties(${LWIP_DIR}/src/core/memp.c PROPERTIES COMPILE_DEFIN
 # With fragments put together and addresses checked, IP hands on to us: ICMP messages pass by our sockets
 # before lwIP sees them, which ignores errors (icmp_errors.cc); for TCP and UDP lwIP gets the lists that
 # the packet is for (demux.h), and what a segment told of losses is acted upon when lwIP is done with it
-# (recovery.cc).
+# (recovery.cc). A protocol that lwIP does not know is SCTP (sctp_wire.cc).
 set_source_files_properties(${LWIP_DIR}/src/core/ipv4/ip4.c PROPERTIES COMPILE_DEFINITIONS
-  "icmp_input=millrace_icmp4_in;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
+  "icmp_input=millrace_icmp4_in;icmp_dest_unreach=millrace_icmp4_unreachable;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
 set_source_files_properties(${LWIP_DIR}/src/core/ipv6/ip6.c PROPERTIES COMPILE_DEFINITIONS
-  "icmp6_input=millrace_icmp6_in;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
+  "icmp6_input=millrace_icmp6_in;icmp6_param_problem=millrace_icmp6_problem;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
 # What a SYN offers is a setting, and timestamps are in keep-alive and window probes, too (tcp_options.cc).
 set_source_files_properties(${LWIP_DIR}/src/core/tcp.c PROPERTIES COMPILE_DEFINITIONS
   "tcp_enqueue_flags=millrace_tcp_enqueue_flags;tcp_keepalive=millrace_tcp_keepalive;tcp_zero_window_probe=millrace_tcp_window_probe")

@@ -45,6 +45,7 @@ class Gate;
 class Neighbors;
 class PathMtus;
 class Routes;
+class SctpEngine;
 class Socket;
 class SynCookies;
 
@@ -103,6 +104,7 @@ struct Engine {
   PathMtus* path_mtus = nullptr;  ///< null: not wanted
   Routes* routes = nullptr;
   SynCookies* syn_cookies = nullptr;
+  SctpEngine* sctp = nullptr;  ///< null: nobody has asked for SCTP
   uint64_t last_sent_ns = 0;      ///< when the last TCP segment was; no two at the same time
   uint32_t timestamp_offset = 0;  ///< of the clock that peers see (RFC 7323 7.1)
   /// While a SYN is replayed (syn_cookies.h): the number that its connection has. Nothing is sent then.

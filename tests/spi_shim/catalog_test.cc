@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The four entries, the choice among them, and WSCEnumProtocols.
+// The entries, the choice among them, and WSCEnumProtocols.
 //
 // Invariant: what a provider publishes without being a file system, and the answers that WSASocket
 // and WSAEnumProtocols give on Windows.
@@ -22,10 +22,10 @@ DWORD id_of(const CatalogMatch& match) {
 }
 
 TEST(Catalog, PublishesTcpAndUdpForBothFamilies) {  // winsock-rules 15, 69
-  ASSERT_EQ(catalog().size(), 4U);
+  ASSERT_EQ(catalog().size(), 8U);
   std::set<std::u16string> names;
   DWORD id = 1001;
-  for (const WSAPROTOCOL_INFOW& e : catalog()) {
+  for (const WSAPROTOCOL_INFOW& e : catalog().first(4)) {
     EXPECT_EQ(e.dwCatalogEntryId, id++);
     EXPECT_EQ(e.ProviderId, kProviderId);
     EXPECT_EQ(e.dwServiceFlags1 & XP1_IFS_HANDLES, 0U);
@@ -44,10 +44,33 @@ TEST(Catalog, PublishesTcpAndUdpForBothFamilies) {  // winsock-rules 15, 69
                                              u"millrace UDP/IP", u"millrace UDP/IPv6"}));
 }
 
+TEST(Catalog, PublishesSctpWithMsgPartialAndWithout) {
+  DWORD id = 1005;
+  for (const WSAPROTOCOL_INFOW& e : catalog().subspan(4)) {
+    const bool is_whole = id > 1006;
+    EXPECT_EQ(e.dwCatalogEntryId, id++);
+    EXPECT_EQ(e.iSocketType, WS_SOCK_SEQPACKET);
+    EXPECT_EQ(e.iProtocol, WS_IPPROTO_SCTP);
+    EXPECT_EQ(e.dwServiceFlags1 & XP1_PARTIAL_MESSAGE, is_whole ? 0U : DWORD{XP1_PARTIAL_MESSAGE});
+    EXPECT_EQ(e.dwServiceFlags1 & ~DWORD{XP1_PARTIAL_MESSAGE},
+              DWORD{XP1_MESSAGE_ORIENTED | XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER | XP1_GRACEFUL_CLOSE});
+    EXPECT_EQ(e.dwMessageSize, 0xffffffffU);
+  }
+}
+
+TEST(CatalogFind, OfSctpsEntriesTakesTheOneThatIsNamed) {
+  for (const DWORD id : {1005U, 1006U, 1007U, 1008U}) {
+    const WSAPROTOCOL_INFOW info = *catalog_entry(id);
+    EXPECT_EQ(id_of(catalog_find(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, &info)), id);
+  }
+  EXPECT_EQ(id_of(catalog_find(WS_AF_INET, WS_SOCK_SEQPACKET, 0)), 1005U);
+  EXPECT_EQ(id_of(catalog_find(WS_AF_INET6, 0, WS_IPPROTO_SCTP)), 1006U);
+}
+
 TEST(Catalog, FindsAnEntryByItsId) {
   for (const WSAPROTOCOL_INFOW& e : catalog()) EXPECT_EQ(catalog_entry(e.dwCatalogEntryId), &e);
   EXPECT_EQ(catalog_entry(0), nullptr);
-  EXPECT_EQ(catalog_entry(1005), nullptr);
+  EXPECT_EQ(catalog_entry(1009), nullptr);
 }
 
 struct Choice {
@@ -94,7 +117,7 @@ TEST(CatalogFind, SaysWhatDoesNotFit) {  // winsock-rules 14
       {0, -1, -1, WsaError::kSocktNoSupport},
       {0, -1, WS_IPPROTO_UDP, WsaError::kSocktNoSupport},
       {WS_AF_INET, WS_SOCK_RAW, WS_IPPROTO_ICMP, WsaError::kSocktNoSupport},
-      {WS_AF_INET6, WS_SOCK_SEQPACKET, 0, WsaError::kSocktNoSupport},
+      {WS_AF_INET6, WS_SOCK_RDM, 0, WsaError::kSocktNoSupport},
       {WS_AF_INET, 0, -1, WsaError::kProtoNoSupport},
       {0, WS_SOCK_STREAM, -1, WsaError::kProtoNoSupport},
       {0, 0, 0xDEAD, WsaError::kProtoNoSupport},
@@ -145,28 +168,28 @@ TEST(EnumProtocols, AsksForTheRoomItNeeds) {  // winsock-rules 16
   INT error = 0;
   EXPECT_EQ(WSCEnumProtocols(nullptr, nullptr, &length, &error), SOCKET_ERROR);
   EXPECT_EQ(error, WSAENOBUFS);
-  EXPECT_EQ(length, 4 * kEntryBytes);
+  EXPECT_EQ(length, 8 * kEntryBytes);
 
-  std::vector<WSAPROTOCOL_INFOW> entries(4);
-  length = 4 * kEntryBytes - 1;
+  std::vector<WSAPROTOCOL_INFOW> entries(8);
+  length = 8 * kEntryBytes - 1;
   error = 0;
   EXPECT_EQ(WSCEnumProtocols(nullptr, entries.data(), &length, &error), SOCKET_ERROR);
   EXPECT_EQ(error, WSAENOBUFS);
-  EXPECT_EQ(length, 4 * kEntryBytes);
+  EXPECT_EQ(length, 8 * kEntryBytes);
   EXPECT_EQ(entries[0].dwCatalogEntryId, 0U) << "a failed call must not write";
 }
 
 TEST(EnumProtocols, CopiesTheCatalog) {
-  std::vector<WSAPROTOCOL_INFOW> entries(5);
-  DWORD length = 5 * kEntryBytes;
+  std::vector<WSAPROTOCOL_INFOW> entries(9);
+  DWORD length = 9 * kEntryBytes;
   INT error = 4711;
-  ASSERT_EQ(WSCEnumProtocols(nullptr, entries.data(), &length, &error), 4);
+  ASSERT_EQ(WSCEnumProtocols(nullptr, entries.data(), &length, &error), 8);
   EXPECT_EQ(error, 4711);
-  for (std::size_t i = 0; i < 4; ++i) {
+  for (std::size_t i = 0; i < 8; ++i) {
     EXPECT_EQ(entries[i].dwCatalogEntryId, catalog()[i].dwCatalogEntryId);
     EXPECT_EQ(std::u16string(entries[i].szProtocol), catalog()[i].szProtocol);
   }
-  EXPECT_EQ(entries[4].dwCatalogEntryId, 0U);
+  EXPECT_EQ(entries[8].dwCatalogEntryId, 0U);
 }
 
 TEST(EnumProtocols, ReportsOnlyTheProtocolsInTheList) {

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SCTP as a program sees it: SOCK_SEQPACKET of IPPROTO_SCTP, and the catalog's second entry without
+// MSG_PARTIAL.
+#include "tests/support/spi.h"
+
+#include <thread>
+
+#include "spi_shim/catalog.h"
+
+namespace millrace::test {
+namespace {
+
+WSAPROTOCOL_INFOW whole_messages(int family) { return *catalog_entry(family == WS_AF_INET ? 1007 : 1008); }
+
+class SpiSctp : public SpiFamilyTest {
+ protected:
+  SOCKET sctp() { return ws().socket(family(), WS_SOCK_SEQPACKET); }
+  /// Both ends of a connection; its sockets are made by make().
+  template <typename Make>
+  std::pair<SOCKET, SOCKET> connected(Make make) {
+    const SOCKET listener = make();
+    EXPECT_EQ(ws().bind(listener, Address::loopback(family())), 0) << ws().error;
+    EXPECT_EQ(ws().listen(listener), 0) << ws().error;
+    const SOCKET client = make();
+    EXPECT_EQ(ws().connect(client, ws().name_of(listener)), 0) << ws().error;
+    const SOCKET server = ws().accept(listener);
+    EXPECT_NE(server, INVALID_SOCKET) << ws().error;
+    return {client, server};
+  }
+  std::pair<SOCKET, SOCKET> connected() {
+    return connected([this] { return sctp(); });
+  }
+};
+MILLRACE_BOTH_SPI_FAMILIES(SpiSctp);
+
+TEST_P(SpiSctp, MessagesGoBothWays) {
+  const auto [client, server] = connected();
+  EXPECT_EQ(ws().peer_of(client), ws().name_of(server));
+  EXPECT_EQ(ws().send(client, "question"), 8);
+  EXPECT_EQ(ws().send(client, "another"), 7);
+  EXPECT_EQ(ws().recv(server), "question");
+  EXPECT_EQ(ws().recv(server), "another");
+  EXPECT_EQ(ws().send(server, "answer"), 6);
+  EXPECT_EQ(ws().recv(client), "answer");
+}
+
+TEST_P(SpiSctp, SaysWhatItIs) {
+  const auto [client, server] = connected();
+  for (const SOCKET s : {client, server}) {
+    EXPECT_EQ(ws().option(s, WS_SOL_SOCKET, WS_SO_TYPE), WS_SOCK_SEQPACKET);
+    WSAPROTOCOL_INFOW info{};
+    INT length = sizeof info;
+    ASSERT_EQ(ws().table.lpWSPGetSockOpt(s, WS_SOL_SOCKET, SO_PROTOCOL_INFOW, reinterpret_cast<CHAR*>(&info),
+                                         &length, &ws().error),
+              0);
+    EXPECT_EQ(info.iProtocol, WS_IPPROTO_SCTP);
+    EXPECT_EQ(info.dwServiceFlags1,
+              DWORD{XP1_MESSAGE_ORIENTED | XP1_GUARANTEED_DELIVERY | XP1_GUARANTEED_ORDER |
+                    XP1_GRACEFUL_CLOSE | XP1_PARTIAL_MESSAGE});
+  }
+}
+
+TEST_P(SpiSctp, TheFlagsTellOfTheRest) {
+  const auto [client, server] = connected();
+  EXPECT_EQ(ws().send(client, "longer than the room"), 20);
+  EXPECT_EQ(ws().recv(server, 6), "longer");
+  EXPECT_EQ(ws().received_flags, DWORD{MSG_PARTIAL});
+  EXPECT_EQ(ws().recv(server), " than the room");
+  EXPECT_EQ(ws().received_flags, 0u);
+}
+
+TEST_P(SpiSctp, TheOtherEntryKeepsMessagesWhole) {
+  const auto [client, server] = connected([this] { return ws().socket_of(whole_messages(family())); });
+  EXPECT_EQ(ws().send(client, "longer than the room"), 20);
+  EXPECT_EQ(ws().recv(server, 6), "");
+  EXPECT_EQ(ws().error, WSAEMSGSIZE);
+  EXPECT_EQ(ws().recv(server), "longer than the room");
+  EXPECT_EQ(ws().send(client, "part", MSG_PARTIAL), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAEOPNOTSUPP);
+}
+
+TEST_P(SpiSctp, AnOverlappedReceiveHasTheFlagsInItsResult) {
+  const auto [client, server] = connected();
+  Overlap first(6), second(100);
+  EXPECT_EQ(ws().post_recv(server, first), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSA_IO_PENDING);
+  EXPECT_EQ(ws().post_recv(server, second), SOCKET_ERROR);
+  EXPECT_EQ(ws().send(client, "longer than the room"), 20);
+  EXPECT_EQ(ws().finish(server, first), "longer");
+  EXPECT_EQ(first.flags, DWORD{MSG_PARTIAL});
+  EXPECT_EQ(ws().finish(server, second), " than the room");
+  EXPECT_EQ(second.flags, 0u);
+}
+
+TEST_P(SpiSctp, AGracefulEndIsWsaedisconAndSelectSeesIt) {
+  const auto [client, server] = connected();
+  EXPECT_EQ(ws().send(client, "last"), 4);
+  EXPECT_EQ(ws().close(client), 0);
+  EXPECT_EQ(ws().recv(server), "last");
+  EXPECT_TRUE(ws().is_ready(server, 'r', 5000));
+  EXPECT_EQ(ws().recv(server), "");
+  EXPECT_EQ(ws().error, WSAEDISCON);
+}
+
+TEST_P(SpiSctp, ABlockedReceiveIsServedByAnotherThread) {
+  const auto [client, server] = connected();
+  std::thread sender([&, from = client] {
+    Winsock other(ws().table);
+    wait_until_somebody_waits();
+    other.send(from, "from afar");
+  });
+  EXPECT_EQ(ws().recv(server), "from afar");
+  sender.join();
+}
+
+TEST_P(SpiSctp, TheOptionsOfMessagesAreThere) {
+  const auto [client, server] = connected();
+  constexpr int kSctpNoDelay = 3;
+  EXPECT_EQ(ws().set_option(client, WS_IPPROTO_SCTP, kSctpNoDelay, 1), 0);
+  EXPECT_EQ(ws().option(client, WS_IPPROTO_SCTP, kSctpNoDelay), 1);
+  EXPECT_EQ(ws().option(client, WS_SOL_SOCKET, SO_MAX_MSG_SIZE), 0xffffffff);
+  EXPECT_EQ(ws().set_option(client, WS_IPPROTO_TCP, WS_TCP_NODELAY, 1), SOCKET_ERROR);
+  EXPECT_EQ(ws().set_option(client, WS_SOL_SOCKET, WS_SO_KEEPALIVE, 1), 0);
+}
+
+TEST_P(SpiSctp, TcpsExtensionsAreNotItsOwn) {
+  const SOCKET s = sctp();
+  EXPECT_EQ(ws().set_option(s, WS_IPPROTO_UDP, 0, 0), SOCKET_ERROR);
+  EXPECT_EQ(ws().send(s, "nobody"), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAENOTCONN);
+}
+
+}  // namespace
+}  // namespace millrace::test

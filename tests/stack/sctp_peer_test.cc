@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// SCTP with a peer that is driven by hand, on virtual time: what arrives out of order, is lost, is false, or
+// stops coming.
+#include <algorithm>
+#include <random>
+
+#include "tests/support/sctp_test.h"
+#include "tests/support/wire_bytes.h"
+
+namespace millrace::test {
+namespace {
+
+class SctpPeer : public SctpPeerTest {};
+MILLRACE_BOTH_FAMILIES(SctpPeer);
+
+TEST_P(SctpPeer, AMessageIsReceivedAndAcknowledged) {
+  remote->say(bytes_of("hello"));
+  run();
+  EXPECT_EQ(app->text(), "hello");
+  advance(300);  // RFC 9260 6.2: within 200 ms
+  EXPECT_TRUE(remote->next(Chunk::kSack));
+}
+
+TEST_P(SctpPeer, OutOfOrderArrivalIsPutInOrder) {
+  const Chunk first = remote->data(bytes_of("one")), second = remote->data(bytes_of("two")),
+              third = remote->data(bytes_of("three"));
+  for (const Chunk* chunk : {&third, &first, &second}) {
+    remote->send(*chunk);
+    run();
+  }
+  EXPECT_EQ(app->text(), "one");
+  EXPECT_EQ(app->text(), "two");
+  EXPECT_EQ(app->text(), "three");
+}
+
+TEST_P(SctpPeer, FragmentsOfAMessageInAnyOrderAreOne) {
+  const Chunk begin = remote->data(bytes_of("be"), Chunk::kBegins), middle = remote->data(bytes_of("gin"), 0),
+              end = remote->data(bytes_of("ning"), Chunk::kEnds);
+  remote->send(end);
+  remote->send(begin);
+  run();
+  EXPECT_EQ(app->receive().error, WsaError::kWouldBlock);
+  remote->send(middle);
+  run();
+  EXPECT_EQ(app->text(), "beginning");
+}
+
+TEST_P(SctpPeer, PacketsFitTheMtuAndAreNotFragmented) {
+  std::vector<size_t> lengths;
+  peer().filter = [&lengths](const Frame& frame) {
+    EXPECT_FALSE(frame.ip && frame.ip->fragment) << "IP has cut it";
+    if (frame.ip && frame.ip->protocol == kSctp) lengths.push_back(frame.payload.size());
+    return false;
+  };
+  app->send(pattern(4000));
+  run();
+  const size_t room = family() == 4 ? 1480 : 1460;
+  ASSERT_FALSE(lengths.empty());
+  EXPECT_LE(*std::max_element(lengths.begin(), lengths.end()), room);
+  peer().filter = nullptr;
+}
+
+TEST_P(SctpPeer, DuplicatesAreDroppedSilently) {
+  const Chunk chunk = remote->data(bytes_of("once"));
+  for (int i = 0; i < 3; ++i) remote->send(chunk);
+  run();
+  EXPECT_EQ(app->text(), "once");
+  EXPECT_EQ(app->receive().error, WsaError::kWouldBlock);
+}
+
+TEST_P(SctpPeer, WhatIsLostIsSentAgain) {
+  app->send("lost once");
+  run();
+  EXPECT_EQ(remote->take_bytes(), bytes_of("lost once"));
+  advance(4000);  // RFC 9260 6.3.3: a timeout of 3 s at first, 1 s at least
+  EXPECT_EQ(remote->take_bytes().size() % 9, 0u);
+  remote->acknowledge();
+  run();
+  advance(60'000);
+  EXPECT_FALSE(remote->next(Chunk::kData)) << "acknowledged, and sent again";
+}
+
+TEST_P(SctpPeer, AWrongChecksumIsDroppedAndCounted) {
+  Bytes packet = remote->packet_of(remote->data(bytes_of("false")), 0);
+  packet[8] ^= 1;
+  remote->send_raw(packet);
+  remote->send_raw(Bytes(packet.begin(), packet.begin() + 11));  // shorter than a header
+  run();
+  EXPECT_EQ(counters().rx_sctp_bad, 2u);
+  EXPECT_EQ(app->receive().error, WsaError::kWouldBlock);
+}
+
+TEST_P(SctpPeer, AHeartbeatIsAnswered) {
+  Bytes info;
+  put16(info, 1);
+  put16(info, 8);
+  put(info, bytes_of("tick"));
+  remote->send({Chunk::kHeartbeat, 0, info});
+  run();
+  const auto answer = remote->next(Chunk::kHeartbeatAck);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->value, info);
+}
+
+TEST_P(SctpPeer, AMessageOfUnknownAssociationsIsAnsweredByAnAbort) {  // RFC 9260 8.4
+  Association stranger(*this, family(), 40001, kSctpPort);
+  stranger.send(stranger.data(bytes_of("who?")), 0x12345678);
+  run();
+  const auto abort = stranger.next(Chunk::kAbort);
+  ASSERT_TRUE(abort);
+  EXPECT_EQ(abort->flags & 1, 1) << "the tag is the sender's own, reflected";
+}
+
+TEST_P(SctpPeer, WhoBeganAnewHasAnotherConnection) {  // RFC 9260 5.2.2
+  Posted& receive = app->post_receive(100);
+  remote->forget();
+  remote->connect();
+  run();
+  ASSERT_FALSE(receive.is_pending());
+  EXPECT_EQ(receive.error(), WsaError::kConnReset);
+  EXPECT_EQ(counters().sctp_restarts, 1u);
+}
+
+TEST_P(SctpPeer, AConnectionOfOursReachesThePeer) {
+  const auto caller = sctp_app();
+  ASSERT_EQ(caller->connect(at_peer(7000)), WsaError::kWouldBlock);
+  run();
+  Association callee(*this, family(), 7000, 0);
+  callee.accept();
+  EXPECT_TRUE(caller->socket().is_connected());
+  caller->send("to the peer");
+  run();
+  EXPECT_EQ(callee.take_bytes(), bytes_of("to the peer"));
+  caller->options().linger = true;
+  caller->close();
+  run();
+  EXPECT_TRUE(callee.next(Chunk::kAbort));
+}
+
+TEST_P(SctpPeer, WithoutAListenerThereIsNoSuchProtocolForNobodyButAnAbort) {
+  Association stranger(*this, family(), 40001, kSctpPort + 1);
+  Bytes init;
+  put32(init, 0x55555555);
+  put32(init, 100000);
+  put16(init, 1);
+  put16(init, 1);
+  put32(init, 1);
+  stranger.send({Chunk::kInit, 0, init}, 0);
+  run();
+  EXPECT_TRUE(stranger.next(Chunk::kAbort));
+}
+
+// Packets with a right checksum, from an association's real ones by chance: nothing of it may harm the Stack.
+TEST_P(SctpPeer, MalformedPacketsHarmNobody) {
+  std::mt19937 random(20261126);
+  constexpr uint8_t kTypes[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 64, 128, 130, 192, 193};
+  for (int i = 0; i < 3000; ++i) {
+    Chunk chunk = remote->data(Bytes(random() % 200));
+    chunk.type = kTypes[random() % std::size(kTypes)];
+    chunk.flags = static_cast<uint8_t>(random());
+    for (uint8_t& byte : chunk.value) byte = random() % 2 == 0 ? static_cast<uint8_t>(random()) : uint8_t{0};
+    Bytes packet = remote->packet_of(chunk, remote->tag());
+    if (random() % 2 == 0) packet[14 + random() % 2] = static_cast<uint8_t>(random());  // the chunk's length
+    Association::sum_up(packet);
+    remote->send_raw(packet);
+    run();
+    peer().forget();
+  }
+  Association next(*this, family(), 40001, kSctpPort);  // whatever became of the one: here is another
+  next.connect();
+  EXPECT_TRUE(next.is_up);
+}
+
+class Recv_E13 : public SctpPeerTest {};
+MILLRACE_BOTH_FAMILIES(Recv_E13);
+
+TEST_P(Recv_E13, AnSctpPeerThatAcknowledgesNothingIsWsaeconnaborted) {
+  Posted& receive = app->post_receive(100);
+  app->send("into the dark");
+  for (int s = 0; s < 900 && receive.is_pending(); ++s) advance(1000);
+  ASSERT_FALSE(receive.is_pending());
+  EXPECT_EQ(receive.error(), WsaError::kConnAborted);
+}
+
+class Recv_E5 : public SctpPeerTest {};
+MILLRACE_BOTH_FAMILIES(Recv_E5);
+
+TEST_P(Recv_E5, HeartbeatsThatNobodyAnswersAreWsaenetreset) {
+  app->options().keep_alive = true;
+  app->options().keep_alive_time_ms = 1000;
+  app->apply_options();
+  Posted& receive = app->post_receive(100);
+  for (int s = 0; s < 1800 && receive.is_pending(); ++s) advance(1000);
+  ASSERT_FALSE(receive.is_pending());
+  EXPECT_EQ(receive.error(), WsaError::kNetReset);
+  EXPECT_EQ(app->receive().error, WsaError::kNotConn);
+}
+
+class Recv_E14 : public SctpPeerTest {};
+MILLRACE_BOTH_FAMILIES(Recv_E14);
+
+TEST_P(Recv_E14, AnAbortOfTheSctpPeerIsWsaeconnresetBehindWhatHadCome) {
+  remote->say(bytes_of("last words"));
+  run();
+  remote->send({Chunk::kAbort, 0, {}});
+  run();
+  EXPECT_EQ(app->text(), "last words");
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(app->receive().error, WsaError::kConnReset);
+}
+
+}  // namespace
+}  // namespace millrace::test
