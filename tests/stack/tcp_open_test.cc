@@ -128,7 +128,7 @@ TEST_P(Tcp_HalfOpen, AHandshakeThatOutlivesItsListenerIsReset) {
   constexpr int kWorthFetching = 8;
   for (int i = 0; i < kWorthFetching; ++i) flow.send(tcp().ack(1).urg(1).data("u"));
   run();
-  flow.expect(tcp().rst().seq(1));
+  flow.expect(tcp().rst().seq(1).ack(1));
 }
 
 // ---- what nobody outside can guess ----
