@@ -26,12 +26,13 @@ uint32_t length_of(const pbuf* chain) {
   return marks | Inbox::kStamped;
 }
 
-/// A receive begins with this parcel. @return where its end is to be told
-[[gnu::cold, gnu::noinline]] Stages& begin_copy(pbuf* parcel) {
+/// A receive begins with this parcel. @return true: its end is to be told
+[[gnu::cold, gnu::noinline]] bool begin_copy(pbuf* parcel, bool has_room) {
+  if (!has_room) return false;
   Parcel& stamped = parcel_of(parcel);
   stamped.marks = static_cast<uint8_t>(stamped.marks & ~Inbox::kStamped);  // the rest has waited enough
   engine.stack->stages.begin_copy(mbuf_of(parcel)->tx_offload);
-  return engine.stack->stages;
+  return true;
 }
 
 pbuf* drop_head(pbuf* head) {
@@ -119,13 +120,14 @@ void Inbox::mark_last(uint8_t marks) noexcept {
 template <typename Cursor, typename Take>
 uint32_t Inbox::consume(const Cursor& to, Take take) noexcept {
   uint32_t total = 0;
-  Stages* sampled = nullptr;
+  bool is_sampled = false;
   while (head_ != nullptr) {
     pbuf* const next = parcel_of(head_).next;
     const bool ends = (parcel_of(head_).marks & kEnds) != 0;
     const bool was_last = head_ == tail_;
-    const bool is_stamped = (parcel_of(head_).marks & kStamped) != 0;
-    if (is_stamped && !to.at_end()) [[unlikely]] sampled = &begin_copy(head_);
+    if ((parcel_of(head_).marks & kStamped) != 0) [[unlikely]] {
+      is_sampled |= begin_copy(head_, !to.at_end());
+    }
     total += take(head_);
     if (head_ != nullptr) {
       if (was_last) tail_ = head_;  // the head pbuf of the last parcel may have changed
@@ -136,7 +138,7 @@ uint32_t Inbox::consume(const Cursor& to, Take take) noexcept {
     if (head_ == nullptr) tail_ = nullptr;
     if (ends) break;
   }
-  if (sampled != nullptr) [[unlikely]] sampled->end_copy();
+  if (is_sampled) [[unlikely]] engine.stack->stages.end_copy();
   bytes_ -= total;
   return total;
 }
