@@ -12,6 +12,7 @@
 #include "lwip/ethip6.h"
 #include "lwip/prot/ethernet.h"
 #include "lwip/prot/icmp6.h"
+#include "lwip/prot/ip.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
 #include "netif/ethernet.h"
