@@ -220,6 +220,8 @@ bool Demux::tcp_in_predicted(const Segment& segment, const Arrival& arrival) noe
   if (pcb == nullptr || !predict(*pcb, segment, news)) return false;
   if (!arrival.is_loop && claims_to_be_us(segment)) return false;
   if (!has_right_sums(segment, arrival)) return false;
+  ++counters_.rx_pkts;
+  ++counters_.rx_predicted;
   pcb->tmr = tick_;
   pcb->keep_cnt_sent = 0;
   pcb->persist_probe = 0;
@@ -247,6 +249,8 @@ bool Demux::udp_in_predicted(const Segment& segment, const Arrival& arrival) noe
                                 arrival.transport_unverified && has_sum})) {
     return false;
   }
+  ++counters_.rx_pkts;
+  ++counters_.rx_predicted;
   ip_addr_t source{};
   if (segment.is_v6) IP_SET_TYPE_VAL(source, IPADDR_TYPE_V6);
   std::memcpy(&source, segment.source(), segment.address_bytes());

@@ -131,11 +131,7 @@ bool Netif::take_predicted(rte_mbuf& m) noexcept {
 }
 
 void Netif::input(rte_mbuf* m) noexcept {
-  if (take_predicted(*m)) {
-    ++counters_.rx_pkts;
-    ++counters_.rx_predicted;
-    return;
-  }
+  if (take_predicted(*m)) return;
   if (!is_syn(rte_pktmbuf_mtod(m, const uint8_t*), m->data_len)) return hand_to_lwip(m);
   if (syns_.push(m)) return;
   ++counters_.rx_syn_dropped;

@@ -38,12 +38,13 @@ struct Segment {
   uint32_t address_bytes() const noexcept { return is_v6 ? 16 : 4; }
   const uint8_t* source() const noexcept { return addresses(); }
   const uint8_t* destination() const noexcept { return addresses() + address_bytes(); }
-  /// The mbuf's pbuf, of the payload alone. @param header_bytes  of the transport
+  /// The mbuf's pbuf, of the payload alone; its headers stay in front of it. @param header_bytes  of the
+  /// transport
   pbuf* take(uint32_t header_bytes) const noexcept {
-    mbuf->data_off = static_cast<uint16_t>(transport + header_bytes - static_cast<uint8_t*>(mbuf->buf_addr));
-    mbuf->data_len = static_cast<uint16_t>(bytes - header_bytes);
-    mbuf->pkt_len = mbuf->data_len;
-    return pbuf_from(mbuf);
+    pbuf* const p = pbuf_from(mbuf);
+    p->payload = const_cast<uint8_t*>(transport) + header_bytes;
+    p->len = p->tot_len = static_cast<uint16_t>(bytes - header_bytes);
+    return p;
   }
 };
 

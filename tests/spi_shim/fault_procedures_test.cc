@@ -321,7 +321,7 @@ TEST_P(Spi_Fault, WSPStartupItself) {
 TEST(Spi_FaultCatalog, WSCEnumProtocolsNeedsNoStartup) {
   const Pages none;
   const Pages read_only(PROT_READ);
-  WSAPROTOCOL_INFOW entries[4];
+  WSAPROTOCOL_INFOW entries[8];
   DWORD length = sizeof entries;
   INT error = 0;
   for (void* const bad : wild_outputs(none, read_only, sizeof entries)) {

@@ -88,6 +88,7 @@ max_process_sockets = 20
 max_requests_per_socket = 5
 max_inbox_mbufs_per_socket = 8
 max_loans_per_socket = 6
+stages_sample = 9
 loans_percent = 7
 )";
 
@@ -125,7 +126,7 @@ TEST(Config, EverySettingReachesItsMember) {
             (TcpConfig{65536, 32768, 65536, true, 60000, 500, 3, CongestionControl::kNewReno, true,
                        false, false, 7, 1000}));
   EXPECT_EQ(config.udp, UdpConfig{4096});
-  EXPECT_EQ(config.stack, (StackConfig{3, Placement::kTurns, 2048, IdlePolicy::kSleep, 0, 10, 20, 5, 8, 6, 7}));
+  EXPECT_EQ(config.stack, (StackConfig{3, Placement::kTurns, 2048, IdlePolicy::kSleep, 0, 10, 20, 5, 8, 6, 9, 7}));
 }
 
 TEST(Config, TheFullFileAboveHasEverySettingOfConfigDef) {
