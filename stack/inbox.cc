@@ -160,11 +160,19 @@ uint32_t Inbox::peek(BufferCursor& to) const noexcept {
   return total;
 }
 
+uint32_t Inbox::mbufs_of_first_message() const noexcept {
+  uint32_t n = 0;
+  for (pbuf* p = head_; p != nullptr; p = parcel_of(p).next) {
+    n += pbuf_clen(p);
+    if ((parcel_of(p).marks & kEnds) != 0) break;
+  }
+  return n;
+}
+
 Inbox::Message Inbox::first_message() const noexcept {
-  Message message{0, false, 0};
+  Message message{0, false};
   for (pbuf* p = head_; p != nullptr && !message.is_whole; p = parcel_of(p).next) {
     message.bytes += length_of(p);
-    message.n_mbufs += pbuf_clen(p);
     message.is_whole = (parcel_of(p).marks & kEnds) != 0;
   }
   return message;

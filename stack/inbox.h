@@ -69,9 +69,9 @@ class Inbox {
   struct Message {
     uint64_t bytes;
     bool is_whole;
-    uint32_t n_mbufs;
   };
   Message first_message() const noexcept;
+  uint32_t mbufs_of_first_message() const noexcept;
   bool has_whole_message() const noexcept;
   /// Drops what is left of the first message.
   void drop_message() noexcept;

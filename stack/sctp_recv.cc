@@ -161,8 +161,9 @@ Outcome SctpSocket::lend_message(LoanCursor& to) noexcept {
     return {WsaError::kNoBufs};
   }
   const Inbox::Message message = inbox_.first_message();
-  if (!takes_parts && message.n_mbufs > to.room()) {
-    to.need(message.n_mbufs);
+  const uint32_t n_mbufs = inbox_.mbufs_of_first_message();
+  if (!takes_parts && n_mbufs > to.room()) {
+    to.need(n_mbufs);
     return {WsaError::kMsgSize};
   }
   const uint32_t n = inbox_.lend(to);
