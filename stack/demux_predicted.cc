@@ -69,6 +69,7 @@ bool takes_as_it_comes(const tcp_pcb& pcb) noexcept {
 bool is_predicted_ack(const tcp_pcb& pcb, const TcpNews& news) noexcept {
   const Recovery* const recovery = Recovery::of(pcb);
   if (recovery != nullptr && recovery->is_amiss()) return false;
+  if (recovery == nullptr && pcb.unacked != nullptr) return false;  // lwIP's own timer is on
   if (news.n_acked == 0) return news.payload_bytes != 0;
   if (recovery == nullptr || news.n_acked > pcb.snd_nxt - pcb.lastack) return false;
   return pcb.unsent == nullptr || TCP_SEQ_LEQ(news.ack, begin_of(*pcb.unsent));

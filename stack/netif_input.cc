@@ -118,7 +118,6 @@ bool Netif::take_predicted(rte_mbuf& m) noexcept {
   const auto* const to = rte_pktmbuf_mtod(&m, const uint8_t*);
   if (!is_loop_ && std::memcmp(to, mac_.data(), mac_.size()) != 0) return false;
   const Arrival arrival{in, is_loop_, verify_checksums_ && !is_good_ip(m), verify_checksums_ && !is_good_l4(m)};
-  engine.stack->stages.on_input();
   Demux& demux = *engine.demux;
   switch (segment.protocol()) {
     case Segment::kTcp:
@@ -131,6 +130,7 @@ bool Netif::take_predicted(rte_mbuf& m) noexcept {
 }
 
 void Netif::input(rte_mbuf* m) noexcept {
+  engine.stack->stages.on_input();
   if (take_predicted(*m)) return;
   if (!is_syn(rte_pktmbuf_mtod(m, const uint8_t*), m->data_len)) return hand_to_lwip(m);
   if (syns_.push(m)) return;
@@ -139,7 +139,6 @@ void Netif::input(rte_mbuf* m) noexcept {
 }
 
 void Netif::hand_to_lwip(rte_mbuf* m) noexcept {
-  engine.stack->stages.on_input();
   netif* const in = accept(m);
   if (in == nullptr) {
     rte_pktmbuf_free(m);

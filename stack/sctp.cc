@@ -71,35 +71,6 @@ void SctpSocket::take_connection(SctpEndpoint* endpoint, const SctpPath& path, u
   stack_.mark_dirty(*this);
 }
 
-Socket* SctpSocket::take_pending(WsaError& error, bool may_wait) {
-  if (state_ != State::kListening) {
-    error = WsaError::kInval;
-    return nullptr;
-  }
-  std::deque<Socket*>& queue = listening->queue;
-  if (queue.empty() && may_wait && options.is_nonblocking) (void)stack_.spin();
-  if (queue.empty()) {
-    error = options.is_nonblocking || !may_wait
-                ? WsaError::kWouldBlock
-                : block_until(kNoDeadline, [&queue] { return !queue.empty(); });
-    if (error != WsaError::kOk) return nullptr;
-  }
-  Socket* const child = queue.front();
-  queue.pop_front();
-  listening->n_offered = queue.size();
-  child->options.is_nonblocking = options.is_nonblocking;  // it may have changed since
-  error = WsaError::kOk;
-  return child;
-}
-
-void SctpSocket::give_back(Socket& pending, bool is_offered) noexcept {
-  if (is_closed_ || listening == nullptr) return pending.reset();
-  pending.ref();
-  listening->queue.push_front(&pending);
-  listening->n_offered = listening->queue.size();
-  if (is_offered) readiness_changed();
-}
-
 WsaError SctpSocket::connect(const Endpoint& peer) {
   switch (state_) {
     case State::kListening:
@@ -260,14 +231,6 @@ void SctpSocket::on_port_lost() noexcept {
 }
 
 void SctpSocket::release_pcb(bool graceful) noexcept {
-  if (listening != nullptr) {
-    for (Socket* child : listening->queue) {
-      child->reset();
-      child->unref();
-    }
-    listening->queue.clear();
-    listening->n_offered = 0;
-  }
   if (state_ == State::kListening) return stack_.sctp().stop_listening(*this, local_.port);
   drop_endpoint(graceful && inbox_.empty());  // unread messages: the peer hears that they were lost
 }

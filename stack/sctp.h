@@ -22,8 +22,6 @@ class SctpSocket final : public Socket {
 
   WsaError bind(Endpoint endpoint) override;
   WsaError listen(int backlog) override;
-  Socket* take_pending(WsaError& error, bool may_wait) override;
-  void give_back(Socket& pending, bool is_offered) noexcept override;
   WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
   WsaError shutdown(int how) override;

@@ -54,6 +54,7 @@ WsaError Socket::close() {
   if (is_closed_) return WsaError::kOk;  // by another thread while this one lingered
   // What is outstanding ends with this (contract: E17).
   is_closed_ = true;
+  reset_pending();
   release_pcb(!(options.linger && options.linger_s == 0));
   finish_all(receives_, WsaError::kOperationAborted);
   finish_all(urgent_receives_, WsaError::kOperationAborted);

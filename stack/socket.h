@@ -82,18 +82,17 @@ class Socket {
 
   virtual WsaError bind(Endpoint endpoint) = 0;
   virtual WsaError listen(int backlog) = 0;
-  /// Blocks if it may. @return a connected socket with one reference for the caller, or null and the
-  /// error
+  /// Blocks if it may. @return a connected socket, one reference to it is the caller's; or null and the error
   Socket* accept(WsaError& error, bool may_wait = true) {
     Socket* const socket = take_pending(error, may_wait);
     allow_events(FD_ACCEPT);
     return socket;
   }
   /// The same for a condition function's verdict: FD_ACCEPT stays as it is.
-  virtual Socket* take_pending(WsaError& error, bool may_wait) = 0;
+  virtual Socket* take_pending(WsaError& error, bool may_wait);
   /// A connection that was taken is the first of those that wait again. @owner takes a reference of its own
   /// @param is_offered  false: offer_connections() follows, unless another AcceptEx takes it
-  virtual void give_back(Socket& /*pending*/, bool /*is_offered*/) noexcept {}
+  virtual void give_back(Socket& pending, bool is_offered) noexcept;
   /// Listens beside a sibling's listener, whose claim on the endpoint counts for this one, too.
   virtual WsaError listen_as_twin(const Endpoint& /*endpoint*/, int /*backlog*/) {
     return WsaError::kOpNotSupp;
@@ -322,6 +321,7 @@ class Socket {
 
  private:
   friend class Stack;
+  void reset_pending() noexcept;  ///< connections that nobody has accepted
   WsaError loan_refusal(const ReceiveCall& call) noexcept;
   Outcome answer(const ReceiveCall& call, BufferCursor& to) noexcept;
   Outcome peek_blocking(RequestQueue& line, const ReceiveCall& call);

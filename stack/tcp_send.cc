@@ -150,14 +150,6 @@ bool TcpSocket::linger(uint64_t deadline_ns) {
 }
 
 void TcpSocket::release_pcb(bool graceful) noexcept {
-  if (listening != nullptr) {
-    for (Socket* child : listening->queue) {
-      child->reset();
-      child->unref();
-    }
-    listening->queue.clear();
-    listening->n_offered = 0;
-  }
   urgent_.reset();
   if (pcb_ == nullptr) return;
   tcp_pcb* const pcb = std::exchange(pcb_, nullptr);

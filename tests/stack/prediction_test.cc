@@ -58,6 +58,17 @@ TEST_P(Prediction_Tcp, AWrongChecksumIsFoundByEither) {
   EXPECT_EQ(app->text(5), "whole");
 }
 
+TEST_P(Prediction_Tcp, AWrongHeaderChecksumOfIPv4IsFoundByEither) {
+  if (family() == 6) GTEST_SKIP() << "IPv6 has none";
+  Bytes frame = flow->frame_of(tcp().ack().data("damaged"));
+  frame[kEtherBytes + 8] ^= 1;  // the TTL, which no other sum covers
+  const uint64_t before = n_predicted();
+  peer().send(frame);
+  run();
+  EXPECT_EQ(n_predicted(), before);
+  EXPECT_EQ(app->receive().error, WsaError::kWouldBlock);
+}
+
 // A frame may be longer than its packet: Ethernet pads what is short.
 TEST_P(Prediction_Tcp, PaddingIsNotDelivered) {
   Bytes frame = flow->frame_of(tcp().ack().data("x"));

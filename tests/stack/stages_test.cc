@@ -104,6 +104,12 @@ TEST_P(Stages_Way, WhatHoldsAFrameUpInLwipHoldsUpTheNextOneOfTheBurstInFrontOfIt
   }
 }
 
+TEST_P(Stages_Way, AFrameThatLwipLooksAtHasOneTurnToo) {
+  flow->send(tcp().seq(1 + kSegmentBytes).ack().data(pattern(kSegmentBytes)));  // behind a hole
+  run();
+  EXPECT_EQ(since_last(), (Way{{{1, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}}}));
+}
+
 TEST_P(Stages_Way, TheCopyToAWaitingReceiveIsScatter) {
   for (const Transport transport : {Transport::kTcp, Transport::kUdp}) {
     Posted& posted = receiver(transport).post_receive(kSegmentBytes);
