@@ -6,7 +6,7 @@
 //                       -> filled now; an overlapped call completes as well   (contract: C2)
 //   overlapped          -> queued: WSA_IO_PENDING                             (contract: C3)
 //   nonblocking         -> one turn, and if that brought nothing WSAEWOULDBLOCK (contract: E10)
-//   else                -> wait until this request, in its turn, is served    (contract: B6)
+//   else                -> one turn, then wait until this request, in its turn, is served (contract: B6)
 //
 // Receives with MSG_OOB have a line of their own. One with MSG_WAITALL that was filled in part takes
 // the last two ways with the rest.
@@ -25,9 +25,13 @@ Outcome Socket::receive(const ReceiveCall& call) {
   const bool must_not_wait = !is_overlapped && options.is_nonblocking;
   BufferCursor to(call.buffers);
   uint32_t done_bytes = 0;
-  // Who spins on a nonblocking socket turns the Stack by it.
-  if (must_not_wait && line.empty() && !can_take(call.flags)) (void)stack_.spin();
-  if (line.empty() && can_take(call.flags)) {
+  bool is_there = line.empty() && can_take(call.flags);
+  // Who spins on a nonblocking socket turns the Stack by it, and what the next burst brings needs no wait.
+  if (!is_there && !is_overlapped && line.empty()) {
+    (void)stack_.spin();
+    is_there = can_take(call.flags);
+  }
+  if (is_there) {
     const Outcome outcome = answer(call, to);
     // With room left everything was taken, and only an end could still be had.
     const bool wants_more =

@@ -169,7 +169,10 @@ void TcpSocket::announce_connections() noexcept {
 void TcpSocket::credit(uint32_t bytes) noexcept {
   if (pcb_ == nullptr) return;
   const uint32_t full = millrace_tcp_wnd;
-  const uint32_t wanted = std::clamp<uint32_t>(options.receive_buffer_bytes, pcb_->mss, full);
+  if (options.receive_buffer_bytes >= full) {
+    return stack_.demux().recved(*pcb_, bytes + std::exchange(held_back_, 0));
+  }
+  const uint32_t wanted = std::min(std::max<uint32_t>(options.receive_buffer_bytes, pcb_->mss), full);
   const uint32_t to_hold = full - wanted;
   bytes += held_back_;
   held_back_ = std::min(bytes, to_hold);
@@ -177,7 +180,7 @@ void TcpSocket::credit(uint32_t bytes) noexcept {
   if (bytes != 0) stack_.demux().recved(*pcb_, bytes);
   // lwIP announces a quarter of the full window; half of a small buffer is news, too.
   const uint32_t news = pcb_->rcv_nxt + pcb_->rcv_ann_wnd - pcb_->rcv_ann_right_edge;
-  if (wanted < full && news >= wanted / 2) {
+  if (news >= wanted / 2) {
     tcp_ack_now(pcb_);
     stack_.demux().output(*pcb_);
   }

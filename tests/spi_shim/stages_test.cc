@@ -203,9 +203,19 @@ TEST_F(Stages_Return, ARoutineHasItWhenItBegins) {
 }
 
 TEST_F(Stages_Return, ABlockedCallIsToldAndReturns) {
-  send("hello");  // both ends are on one Stack, as connections to ourselves are; time stands, so nobody turns it
-  EXPECT_EQ(ws().recv(server), "hello");
+  const uint64_t before = counters()["turns"];
+  std::thread blocked([&] { EXPECT_EQ(ws().recv(server), "hello"); });
+  // Time stands, so nobody else turns: it waits, and its first turn found nothing.
+  EXPECT_TRUE(eventually([&] { return counters()["turns"] >= before + 3; }));
+  send("hello");
+  blocked.join();
   EXPECT_EQ(told(), std::pair(kOnceAtOnce, kOnceAtOnce));
+}
+
+TEST_F(Stages_Return, ABlockingCallWhoseFirstTurnBringsDataIsNotToldOfItButReturns) {
+  send("hello");  // both ends are on one Stack, as connections to ourselves are
+  EXPECT_EQ(ws().recv(server), "hello");
+  EXPECT_EQ(told(), std::pair(kNot, kOnceAtOnce));
 }
 
 TEST_F(Stages_Return, ACallThatFindsDataIsNotToldOfItButReturns) {
