@@ -22,33 +22,43 @@ void check(bool ok, const char* what) {
 
 namespace {
 
-WS_sockaddr_in at(uint16_t port) {
-  WS_sockaddr_in address{};
-  address.sin_family = WS_AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.S_un.S_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
+/// An address of ours, of either family.
+struct Address {
+  Address(bool is_v6, uint16_t port) {
+    if (is_v6) {
+      v6.sin6_family = WS_AF_INET6;
+      v6.sin6_port = htons(port);
+      v6.sin6_addr.u.Byte[15] = 1;
+    } else {
+      v4.sin_family = WS_AF_INET;
+      v4.sin_port = htons(port);
+      v4.sin_addr.S_un.S_addr = htonl(INADDR_LOOPBACK);
+    }
+    bytes = is_v6 ? sizeof v6 : sizeof v4;
+  }
+  const WS_sockaddr* get() const { return reinterpret_cast<const WS_sockaddr*>(&v6); }
 
-SOCKET make(int type) {
-  const SOCKET s =
-      spi.lpWSPSocket(WS_AF_INET, type, 0, nullptr, 0,
-                      WSA_FLAG_OVERLAPPED | WSA_FLAG_REGISTERED_IO, &error);
+  union {
+    WS_sockaddr_in6 v6{};
+    WS_sockaddr_in v4;
+  };
+  int bytes;
+};
+
+SOCKET make(const Protocol& protocol) {
+  const SOCKET s = spi.lpWSPSocket(protocol.is_v6 ? WS_AF_INET6 : WS_AF_INET,
+                                   protocol.is_udp ? WS_SOCK_DGRAM : WS_SOCK_STREAM, 0, nullptr, 0,
+                                   WSA_FLAG_OVERLAPPED | WSA_FLAG_REGISTERED_IO, &error);
   check(s != INVALID_SOCKET, "WSPSocket");
   return s;
 }
 
-void bind_to(SOCKET s, uint16_t port) {
-  const WS_sockaddr_in address = at(port);
-  check(spi.lpWSPBind(s, reinterpret_cast<const WS_sockaddr*>(&address), sizeof address, &error) ==
-            0,
-        "WSPBind");
+void bind_to(SOCKET s, const Address& address) {
+  check(spi.lpWSPBind(s, address.get(), address.bytes, &error) == 0, "WSPBind");
 }
 
-void connect_to(SOCKET s, uint16_t port) {
-  const WS_sockaddr_in address = at(port);
-  check(spi.lpWSPConnect(s, reinterpret_cast<const WS_sockaddr*>(&address), sizeof address, nullptr,
-                         nullptr, nullptr, nullptr, &error) == 0,
+void connect_to(SOCKET s, const Address& address) {
+  check(spi.lpWSPConnect(s, address.get(), address.bytes, nullptr, nullptr, nullptr, nullptr, &error) == 0,
         "WSPConnect");
 }
 
@@ -225,25 +235,25 @@ void one_way(SOCKET from, SOCKET to, const Kind& kind, const Count& count) {
 void start() {
   WSPDATA data;
   check(WSPStartup(MAKEWORD(2, 2), &data, nullptr, WSPUPCALLTABLE{}, &spi) == 0, "WSPStartup");
-  const SOCKET s = make(WS_SOCK_STREAM);
+  const SOCKET s = make(kProtocols.front());
   fetch(s, WSAID_MILLRACE_RECVLOAN, recv_loan);
   fetch(s, WSAID_MILLRACE_RETURNLOAN, return_loan);
   check(spi.lpWSPCloseSocket(s, &error) == 0, "WSPCloseSocket");
 }
 
-Pair open_pair(bool is_udp, uint16_t port) {
-  const int type = is_udp ? WS_SOCK_DGRAM : WS_SOCK_STREAM;
-  Pair pair{make(type), make(type)};
-  bind_to(pair.server, port);
-  if (is_udp) {
-    bind_to(pair.client, static_cast<uint16_t>(port + 1));
-    connect_to(pair.server, static_cast<uint16_t>(port + 1));
-    connect_to(pair.client, port);
+Pair open_pair(const Protocol& protocol, uint16_t port) {
+  const Address servers(protocol.is_v6, port), clients(protocol.is_v6, static_cast<uint16_t>(port + 1));
+  Pair pair{make(protocol), make(protocol)};
+  bind_to(pair.server, servers);
+  if (protocol.is_udp) {
+    bind_to(pair.client, clients);
+    connect_to(pair.server, clients);
+    connect_to(pair.client, servers);
     return pair;
   }
   const SOCKET listener = pair.server;
   check(spi.lpWSPListen(listener, 1, &error) == 0, "WSPListen");
-  connect_to(pair.client, port);
+  connect_to(pair.client, servers);
   pair.server = spi.lpWSPAccept(listener, nullptr, nullptr, nullptr, 0, &error);
   check(pair.server != INVALID_SOCKET, "WSPAccept");
   spi.lpWSPCloseSocket(listener, &error);

@@ -7,6 +7,7 @@
 // receive is one frame.
 #pragma once
 
+#include <array>
 #include <span>
 
 #include "mswsock.h"
@@ -32,8 +33,15 @@ struct Pair {
   SOCKET client, server;
 };
 
+struct Protocol {
+  const char* name;
+  bool is_udp, is_v6;
+};
+inline constexpr std::array kProtocols = {Protocol{"tcp", false, false}, Protocol{"udp", true, false},
+                                          Protocol{"tcp6", false, true}, Protocol{"udp6", true, true}};
+
 /// @param port  the server's; the next one is the client's; nobody else may have them
-Pair open_pair(bool is_udp, uint16_t port);
+Pair open_pair(const Protocol& protocol, uint16_t port);
 /// Without TIME_WAIT.
 void close_pair(const Pair& pair);
 

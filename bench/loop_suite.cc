@@ -53,8 +53,8 @@ Bytes bytes_so_far() {
 }
 
 // One iteration is there and back: two of what counts.
-void move(benchmark::State& state, bool is_udp, const loop::Kind& kind) {
-  const loop::Pair pair = loop::open_pair(is_udp, kPort);
+void move(benchmark::State& state, const loop::Protocol& protocol, const loop::Kind& kind) {
+  const loop::Pair pair = loop::open_pair(protocol, kPort);
   if (kind.open != nullptr) kind.open(pair);
   for (int i = 0; i < kWarmUpRounds; ++i) loop::ping_pong(pair, kind, {});
   const Bytes before = bytes_so_far();
@@ -71,32 +71,33 @@ void move(benchmark::State& state, bool is_udp, const loop::Kind& kind) {
   state.counters["copied/delivered"] = (after.copied - before.copied) / (after.delivered - before.delivered);
 }
 
-void round_trip(benchmark::State& state, bool is_udp) {
-  const loop::Pair pair = loop::open_pair(is_udp, kPort);
+void round_trip(benchmark::State& state, const loop::Protocol& protocol) {
+  const loop::Pair pair = loop::open_pair(protocol, kPort);
   const loop::Kind& blocking = loop::kinds().front();
   for (int i = 0; i < kWarmUpRounds; ++i) loop::ping_pong(pair, blocking, {});
   for (auto _ : state) loop::ping_pong(pair, blocking, {});
   loop::close_pair(pair);
 }
 
-void connect(benchmark::State& state) {
-  for (auto _ : state) loop::close_pair(loop::open_pair(false, kPort));
+void connect(benchmark::State& state, const loop::Protocol& protocol) {
+  for (auto _ : state) loop::close_pair(loop::open_pair(protocol, kPort));
 }
 
 void add_all() {
-  for (const bool is_udp : {false, true}) {
-    const std::string protocol = is_udp ? "/udp" : "/tcp";
+  for (const loop::Protocol& protocol : loop::kProtocols) {
+    const std::string suffix = std::string("/") + protocol.name;
     for (const loop::Kind& kind : loop::kinds()) {
-      const std::string name = kind.counts_send ? "BM_Send" + protocol
-                                                : "BM_Receive" + protocol + "/" + kind.name;
-      benchmark::RegisterBenchmark(name.c_str(), [is_udp, &kind](benchmark::State& state) {
-        move(state, is_udp, kind);
+      const std::string name = kind.counts_send ? "BM_Send" + suffix : "BM_Receive" + suffix + "/" + kind.name;
+      benchmark::RegisterBenchmark(name.c_str(), [&protocol, &kind](benchmark::State& state) {
+        move(state, protocol, kind);
       })->UseManualTime();
     }
-    benchmark::RegisterBenchmark(("BM_RoundTrip" + protocol).c_str(),
-                                 [is_udp](benchmark::State& state) { round_trip(state, is_udp); });
+    benchmark::RegisterBenchmark(("BM_RoundTrip" + suffix).c_str(),
+                                 [&protocol](benchmark::State& state) { round_trip(state, protocol); });
+    if (protocol.is_udp) continue;
+    benchmark::RegisterBenchmark(("BM_Connect" + suffix).c_str(),
+                                 [&protocol](benchmark::State& state) { connect(state, protocol); });
   }
-  benchmark::RegisterBenchmark("BM_Connect/tcp", connect);
 }
 
 }  // namespace
