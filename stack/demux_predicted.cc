@@ -15,7 +15,6 @@
 #include <array>
 #include <cstring>
 
-#include "lwip/nd6.h"
 #include "lwip/prot/tcp.h"
 #include "lwip/prot/udp.h"
 #include "stack/demux.h"
@@ -230,7 +229,6 @@ bool Demux::tcp_in_predicted(const Segment& segment, const Arrival& arrival) noe
   if (news.header_bytes != TCP_HLEN) note_time(*pcb, load_be32(header + TCP_HLEN + 4), news);
   update_window(*pcb, news);
   if (news.n_acked != 0) acknowledge(*pcb, news);
-  if (segment.is_v6) nd6_reachability_hint(ip_2_ip6(&pcb->remote_ip));
   news.payload_bytes != 0 ? deliver(*pcb, segment, news) : rte_pktmbuf_free(segment.mbuf);
   arm(*pcb, bucket);
   return true;
@@ -241,7 +239,7 @@ bool Demux::udp_in_predicted(const Segment& segment, const Arrival& arrival) noe
   if (pcb == nullptr || load_be16(segment.transport + 4) != segment.bytes) return false;
   if (!takes(*pcb, segment) || !is_for(*arrival.in, segment)) return false;
   const bool has_sum = load_be16(segment.transport + 6) != 0;
-  if (!has_sum && segment.is_v6) return false;
+  if (!has_sum && segment.is_v6 && !arrival.is_loop) return false;  // RFC 8200 8.1; nothing sums up on our loopback
   if (!arrival.is_loop && !engine.gate->ip(segment.ip, segment.is_v6, *arrival.in)) {
     rte_pktmbuf_free(segment.mbuf);
     return true;

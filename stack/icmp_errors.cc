@@ -141,8 +141,12 @@ std::optional<IcmpError> read_error(pbuf* p, netif* in, bool is_6) {
 bool is_somebodys(const IcmpError& error) {
   if (error.reason != IcmpReason::kPacketTooBig) return engine.stack->on_icmp_error(error);
   if (error.transport == Transport::kTcp) return on_packet_too_big(error);
-  return error.local.address.family == 6 && error.mtu >= kLeastMtu6 &&
-         engine.stack->on_icmp_error(error);
+  const bool is_heeded = error.local.address.family == 6 && error.mtu >= kLeastMtu6 &&
+                         engine.stack->on_icmp_error(error);
+  if (!is_heeded) return false;
+  const auto mtu = static_cast<uint16_t>(std::min<uint32_t>(error.mtu, UINT16_MAX));
+  engine.path_mtus->learn(error.remote.address, mtu, engine.clock->now_ns());
+  return true;
 }
 
 /// @owner  takes p
@@ -153,10 +157,6 @@ void handle_error(pbuf* p, netif* in, bool is_6) {
   ++(!error      ? counters.icmp_errors_bad
      : is_heeded ? counters.icmp_errors
                  : counters.icmp_errors_ignored);
-  if (is_heeded && error->reason == IcmpReason::kPacketTooBig &&
-      error->transport == Transport::kUdp) {
-    return icmp6_input(p, in);  // lwIP cuts datagrams, and knows the path's MTU from here
-  }
   pbuf_free(p);
 }
 

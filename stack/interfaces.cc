@@ -58,20 +58,21 @@ err_t output4(netif* n, pbuf* p, const ip4_addr_t* destination) {
   return etharp_output(n, p, next);
 }
 
-// lwIP's cache of destinations asks Routes itself (LWIP_HOOK_ND6_GET_GW).
+// lwIP is asked for the next hop only: it keeps 64 destinations in a list, and all who are behind a router are one
+// of them then.
 err_t output6(netif* n, pbuf* p, const ip6_addr_t* destination) {
-  const auto& neighbors = interface_of(*n).link->neighbors;
-  if (neighbors.empty() || ip6_addr_ismulticast(destination))
-    return ethip6_output(n, p, destination);
+  if (ip6_addr_ismulticast(destination)) return ethip6_output(n, p, destination);
   const ip6_addr_t* const next =
       ip6_addr_islinklocal(destination) ? destination : engine.routes->next_hop(*n, *destination);
   if (next == nullptr) return ethip6_output(n, p, destination);  // by a router that told of itself
+  const auto& neighbors = interface_of(*n).link->neighbors;
+  if (neighbors.empty()) return ethip6_output(n, p, next);
   ip_addr_t key{};
   ip_addr_copy_from_ip6(key, *next);
   IpAddress neighbor = from_lwip(key);
   neighbor.zone = 0;
   const auto it = neighbors.find(neighbor);
-  if (it == neighbors.end()) return ethip6_output(n, p, destination);
+  if (it == neighbors.end()) return ethip6_output(n, p, next);
   return ethernet_output(n, p, own_mac(*n), &it->second, ETHTYPE_IPV6);
 }
 

@@ -158,7 +158,7 @@ err_t Netif::on_output(netif* n, pbuf* p) {
   Netif& self = *interface.owner;
   if (!self.is_loop_) self.note_question(*p);
   const bool is_whole = (p->flags & kForbidsFragments) != 0;
-  if (!self.is_loop_ && (engine.path_mtus != nullptr || is_whole)) {
+  if (!self.is_loop_ && (engine.finds_path_mtu || is_whole)) {
     const bool has_checksum = (self.gen_flags_ & NETIF_CHECKSUM_GEN_IP) != 0;
     const uint8_t protocol = is_whole ? IP_PROTO_UDP : IP_PROTO_TCP;
     forbid_fragments(static_cast<uint8_t*>(p->payload), protocol, has_checksum);

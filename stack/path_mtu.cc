@@ -38,10 +38,11 @@ uint16_t PathMtus::find(const IpAddress& to, uint64_t now_ns) const noexcept {
 
 void PathMtus::learn(const IpAddress& to, uint16_t mtu, uint64_t now_ns) noexcept {
   entries_[slot_of(to)] = {to, mtu, now_ns + kLifeNs};
+  is_empty_ = false;
 }
 
 bool on_packet_too_big(const IcmpError& error) noexcept {
-  if (engine.path_mtus == nullptr) return false;
+  if (!engine.finds_path_mtu) return false;
   const bool is_6 = error.local.address.family == 6;
   tcp_pcb* const pcb = engine.demux->find(to_lwip(error.local.address), error.local.port,
                                           to_lwip(error.remote.address), error.remote.port);
@@ -73,11 +74,22 @@ void forbid_fragments(uint8_t* frame, uint8_t protocol, bool has_checksum) noexc
 
 }  // namespace millrace
 
-/// For lwIP's tcp_in.c: the MSS that a connection begins with.
+/// What lwIP's ip6.c, ip6_frag.c and tcp.c ask of nd6.c, which would look through its table for each packet.
+extern "C" u16_t millrace_destination_mtu6(const ip6_addr_t* to, netif* out) {
+  using namespace millrace;
+  const u16_t most = netif_mtu6(out);
+  if (engine.path_mtus->empty()) return most;
+  ip_addr_t key{};
+  ip_addr_copy_from_ip6(key, *to);
+  const uint16_t mtu = engine.path_mtus->find(from_lwip(key), engine.clock->now_ns());
+  return mtu == 0 ? most : std::min(most, mtu);
+}
+
+/// For lwIP's tcp_in.c: the MSS that a connection begins with. IPv6's comes from millrace_destination_mtu6.
 extern "C" u16_t millrace_eff_send_mss(u16_t mss, netif* out, const ip_addr_t* to) {
   using namespace millrace;
   const u16_t most = tcp_eff_send_mss_netif(mss, out, to);
-  if (engine.path_mtus == nullptr) return most;
+  if (!engine.finds_path_mtu || IP_IS_V6(to)) return most;
   const uint16_t mtu = engine.path_mtus->find(from_lwip(*to), engine.clock->now_ns());
-  return mtu == 0 ? most : std::min(most, mss_of(mtu, IP_IS_V6(to)));
+  return mtu == 0 ? most : std::min(most, mss_of(mtu, false));
 }

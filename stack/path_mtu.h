@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Path MTU discovery for TCP (RFC 1191, RFC 8201): segments leave whole, and a router that cannot
 // forward one says how long it may be. What it says lowers the connection's MSS (recovery_mtu.cc)
-// and is kept here for connections to come.
+// and is kept here for connections to come; and for IPv6's datagrams, which are cut by who sends them.
 //
 // Invariant: a message that quotes no number in flight changes nothing (RFC 5927 7), and none makes
 // packets shorter than what every link carries: 576 bytes of IPv4, 1280 of IPv6.
@@ -32,6 +32,9 @@ class PathMtus {
   uint16_t find(const IpAddress& to, uint64_t now_ns) const noexcept;
   void learn(const IpAddress& to, uint16_t mtu, uint64_t now_ns) noexcept;
 
+  /// Nothing was ever learned.
+  bool empty() const noexcept { return is_empty_; }
+
   static constexpr uint64_t kLifeNs = 600'000'000'000;  // RFC 1191 6.3
 
  private:
@@ -44,6 +47,7 @@ class PathMtus {
   static size_t slot_of(const IpAddress& to) noexcept;
 
   std::array<Entry, kEntries> entries_;
+  bool is_empty_ = true;
 };
 
 /// "Fragmentation needed" or "packet too big" about a TCP segment. @return false: no connection's

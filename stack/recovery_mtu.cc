@@ -81,7 +81,7 @@ bool Recovery::on_path_mtu(uint16_t mss) noexcept {
 // RFC 8899 4.3, and what Linux does with tcp_mtu_probing: where routers do not tell, timeout after
 // timeout of a full segment does.
 void Recovery::suspect_black_hole() noexcept {
-  if (engine.path_mtus == nullptr || n_timeouts_ < kBlackHoleTimeouts) return;
+  if (!engine.finds_path_mtu || n_timeouts_ < kBlackHoleTimeouts) return;
   const bool is_6 = IP_IS_V6_VAL(pcb_.remote_ip);
   const uint16_t least = mss_of(is_6 ? kLeastMtu6 : kLeastMtu4, is_6);
   const auto half = static_cast<uint16_t>(std::min<unsigned>(pcb_.mss / 2, kBlackHoleMss));

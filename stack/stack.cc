@@ -74,7 +74,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
   demux_->fetch_socket = TcpSocket::fetch;
   gate_ = std::make_unique<Gate>(counters);
-  if (config.tcp.path_mtu_discovery) path_mtus_ = std::make_unique<PathMtus>();
+  path_mtus_ = std::make_unique<PathMtus>();
   routes_ = std::make_unique<Routes>();
   neighbors_ = std::make_unique<Neighbors>(counters);
   syn_cookies_ = std::make_unique<SynCookies>(counters);
@@ -86,6 +86,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
             .gate = gate_.get(),
             .neighbors = neighbors_.get(),
             .path_mtus = path_mtus_.get(),
+            .finds_path_mtu = config.tcp.path_mtu_discovery,
             .routes = routes_.get(),
             .syn_cookies = syn_cookies_.get(),
             .timestamp_offset = static_cast<uint32_t>(rte_rand())};

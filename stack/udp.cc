@@ -357,7 +357,7 @@ int UdpSocket::fits(const IcmpError& error) const noexcept {
 
 // winsock-rules 114, 115. One error is kept, and the next receive gets it before what is queued.
 bool UdpSocket::on_icmp_error(const IcmpError& error) noexcept {
-  if (error.reason == IcmpReason::kPacketTooBig) return true;  // lwIP's to heed
+  if (error.reason == IcmpReason::kPacketTooBig) return true;  // PathMtus' to heed
   const bool is_refusal = error.reason == IcmpReason::kPortUnreachable;
   if (!is_refusal && error.reason != IcmpReason::kTimeExceeded) return false;
   if (!(is_refusal ? options.udp_conn_reset : options.udp_net_reset)) return false;

@@ -41,10 +41,13 @@ set_source_files_properties(${LWIP_DIR}/src/core/memp.c PROPERTIES COMPILE_DEFIN
 set_source_files_properties(${LWIP_DIR}/src/core/ipv4/ip4.c PROPERTIES COMPILE_DEFINITIONS
   "icmp_input=millrace_icmp4_in;icmp_dest_unreach=millrace_icmp4_unreachable;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
 set_source_files_properties(${LWIP_DIR}/src/core/ipv6/ip6.c PROPERTIES COMPILE_DEFINITIONS
-  "icmp6_input=millrace_icmp6_in;icmp6_param_problem=millrace_icmp6_problem;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in")
+  "icmp6_input=millrace_icmp6_in;icmp6_param_problem=millrace_icmp6_problem;tcp_input=millrace_tcp_segment_in;udp_input=millrace_udp_in;nd6_get_destination_mtu=millrace_destination_mtu6")
+# How long packets to there may be is in a table that is not searched (path_mtu.cc).
+set_source_files_properties(${LWIP_DIR}/src/core/ipv6/ip6_frag.c PROPERTIES COMPILE_DEFINITIONS
+  "nd6_get_destination_mtu=millrace_destination_mtu6")
 # What a SYN offers is a setting, and timestamps are in keep-alive and window probes, too (tcp_options.cc).
 set_source_files_properties(${LWIP_DIR}/src/core/tcp.c PROPERTIES COMPILE_DEFINITIONS
-  "tcp_enqueue_flags=millrace_tcp_enqueue_flags;tcp_keepalive=millrace_tcp_keepalive;tcp_zero_window_probe=millrace_tcp_window_probe")
+  "tcp_enqueue_flags=millrace_tcp_enqueue_flags;tcp_keepalive=millrace_tcp_keepalive;tcp_zero_window_probe=millrace_tcp_window_probe;nd6_get_destination_mtu=millrace_destination_mtu6")
 set_source_files_properties(${LWIP_DIR}/src/core/tcp_out.c PROPERTIES COMPILE_DEFINITIONS
   "sys_now=millrace_tcp_timestamp")
 # What an acknowledgement lets go leaves without a walk through all that is in flight (send_queue.cc); a

@@ -71,6 +71,7 @@
 #define LWIP_ND6_NUM_DESTINATIONS 64
 #define MEMP_NUM_ND6_QUEUE 64
 #define LWIP_ND6_QUEUEING 1
+#define LWIP_ND6_TCP_REACHABILITY_HINTS 0 /* a search per segment; a neighbor is asked every 35 s instead */
 
 /* ---- UDP and TCP ---- */
 #define LWIP_UDP 1

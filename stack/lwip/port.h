@@ -101,7 +101,8 @@ struct Engine {
   Demux* demux = nullptr;
   Gate* gate = nullptr;
   Neighbors* neighbors = nullptr;
-  PathMtus* path_mtus = nullptr;  ///< null: not wanted
+  PathMtus* path_mtus = nullptr;
+  bool finds_path_mtu = false;  ///< TCP: routers are to tell, not to cut
   Routes* routes = nullptr;
   SynCookies* syn_cookies = nullptr;
   SctpEngine* sctp = nullptr;  ///< null: nobody has asked for SCTP

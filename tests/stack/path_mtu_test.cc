@@ -331,5 +331,31 @@ TEST_P(Udp_PathMtu, LongDatagramsAreCutToWhatAnIpv6PathCarries) {
   EXPECT_EQ(app.receive().error, WsaError::kWouldBlock) << "it is no error of the socket's";
 }
 
+TEST_P(Udp_PathMtu, IsKnownHoweverManyOthersAreSpokenTo) {
+  if (family() == 4) GTEST_SKIP() << "routers cut IPv4's";
+  config.ports.front().gateway = {*parse_address("fd00::1")};
+  stop();
+  start();
+  App app(*this, Transport::kUdp, family());
+  ASSERT_EQ(app.bind(5000), WsaError::kOk);
+  const auto send = [&](const Endpoint& to, size_t n) {
+    EXPECT_EQ(app.send(pattern(n), to).error, WsaError::kOk);
+    run();
+    return peer().next();
+  };
+  const auto whole = send(at_peer(6000), 1400);
+  ASSERT_TRUE(whole);
+  peer().send(too_big(whole->frame, 1280));
+  run();
+  for (int i = 1; i <= 200; ++i) {  // lwIP's table has 64 destinations
+    const auto one = send({*parse_address("fd01::" + std::to_string(i)), 6000}, 10);
+    ASSERT_TRUE(one && one->frame.udp) << i;
+    EXPECT_EQ(one->frame.to, whole->frame.to) << "by the router";
+  }
+  const auto first = send(at_peer(6000), 1400);
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(first->frame.ip->fragment.has_value());
+}
+
 }  // namespace
 }  // namespace millrace::test
