@@ -69,12 +69,17 @@ uint32_t TcpSocket::send_room() const noexcept {
   return most > in_use ? most - in_use : 0;
 }
 
-/// Hands lwIP as much as it takes. With MSG_OOB the last byte of all is urgent.
+/// Hands lwIP as much as it takes. With MSG_OOB the last byte of all is urgent. Of much, what was copied leaves
+/// while the rest is copied, so that the peer works meanwhile; whole segments, behind which none waits.
 /// @return bytes; the cursor is behind them
 uint32_t TcpSocket::write(BufferCursor& from, uint32_t flags) noexcept {
+  constexpr uint32_t kBytesAtOnce = 12 * 1024;
   uint32_t total = 0;
   while (!from.at_end()) {
-    const uint32_t n = std::min({from.contiguous(), send_room(), uint32_t{UINT16_MAX}});
+    const bool is_first = pcb_->unsent == nullptr;
+    const uint32_t mss = tcp_mss(pcb_);
+    const uint32_t most = is_first ? std::max(kBytesAtOnce / mss, 1u) * mss : uint32_t{UINT16_MAX};
+    const uint32_t n = std::min({from.contiguous(), send_room(), most, uint32_t{UINT16_MAX}});
     if (n == 0) break;
     const err_t error = Recovery::write(*pcb_, from.data(), static_cast<u16_t>(n));
     if (error != ERR_OK) {
@@ -89,6 +94,10 @@ uint32_t TcpSocket::write(BufferCursor& from, uint32_t flags) noexcept {
     total += n;
     in_flight_ += n;
     sent_bytes_ += n;
+    if (is_first && n == most && !from.at_end()) {
+      stack_.demux().output(*pcb_);
+      stack_.flush();
+    }
   }
   if ((flags & WS_MSG_OOB) != 0 && total != 0 && from.at_end()) mark_urgent();
   return total;
