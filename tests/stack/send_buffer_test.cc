@@ -54,6 +54,26 @@ TEST_P(Tcp_SendBufferGrowth, GrowsToTwiceTheWindowThatThePathCarries) {
   finish();
 }
 
+TEST_P(Tcp_SendBufferGrowth, ALongSendLeavesInPartsOfWholeSegments) {
+  begin();  // a short segment would not wait
+  constexpr size_t kBytes = 30'500;
+  EXPECT_EQ(app->send(pattern(kBytes)).bytes, kBytes);
+  std::vector<size_t> sizes;
+  for (size_t n = 0; n < kBytes;) {
+    run();
+    const auto segment = flow->next();
+    ASSERT_TRUE(segment) << n;
+    EXPECT_TRUE(same(segment->payload, pattern(segment->payload.size(), n)));
+    n += segment->payload.size();
+    sizes.push_back(segment->payload.size());
+    flow->send(tcp().ack(static_cast<uint32_t>(*segment->seq + segment->payload.size())));
+  }
+  std::vector<size_t> whole(kBytes / kMss, kMss);
+  whole.push_back(kBytes % kMss);
+  EXPECT_EQ(sizes, whole);
+  run();
+}
+
 TEST_P(Tcp_SendBufferGrowth, ASizeThatTheApplicationChoseStays) {
   begin();
   app->options().send_buffer_bytes = 100'000;
