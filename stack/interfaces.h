@@ -72,8 +72,6 @@ class Interfaces {
   netif* find(uint16_t vlan, uint16_t type, const uint8_t* header) noexcept {
     return only_ != nullptr && vlan == 0 ? only_ : find_among(vlan, type, header);
   }
-  /// @return null: there are several, or it has a tag
-  const netif* only() const noexcept { return only_; }
   netif& first() noexcept { return links_.front()->interfaces.front()->lwip; }
   bool has_address(const ip_addr_t& address) noexcept;
   void set_link(bool is_up) noexcept;

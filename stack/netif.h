@@ -68,7 +68,7 @@ class Netif {
   err_t filter(const std::array<uint8_t, 6>& mac, netif_mac_filter_action action);
   uint32_t poll_port() noexcept;
   void hand_on(std::span<rte_mbuf*> frames) noexcept;
-  bool take_predicted(rte_mbuf& m) noexcept;
+  bool take_predicted(rte_mbuf& m, uint16_t vlan) noexcept;
   void hand_to_lwip(rte_mbuf* m) noexcept;
   netif* accept(rte_mbuf* m) noexcept;
   bool passes_gate(uint16_t type, const uint8_t* header, netif& in) noexcept;

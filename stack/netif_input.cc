@@ -43,6 +43,11 @@ bool is_good_ip(const rte_mbuf& m) {
   return ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD || ip == RTE_MBUF_F_RX_IP_CKSUM_NONE;
 }
 
+/// Takes it off the first time, and knows it afterwards. @return 0: untagged
+uint16_t tag_of(rte_mbuf& m) noexcept {
+  return m.data_len < SIZEOF_ETH_HDR + kVlanTagBytes ? uint16_t{0} : take_vlan_tag(m);
+}
+
 /// IPv4's header, and of UDP's what lwIP looks at to find what is for its DHCP client.
 bool has_whole_headers(const uint8_t* header, uint32_t length) {
   const uint32_t own = uint32_t{header[0] & 0x0fu} * 4;
@@ -109,12 +114,11 @@ uint16_t Netif::receive(std::array<rte_mbuf*, kBurstMax>& frames) noexcept {
   return n;
 }
 
-// A tag, or several interfaces to choose from, wants more of a look.
-bool Netif::take_predicted(rte_mbuf& m) noexcept {
+bool Netif::take_predicted(rte_mbuf& m, uint16_t vlan) noexcept {
   Segment segment;
-  const netif* const in = interfaces_.only();
-  if (in == nullptr || (m.ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0) return false;
   if (!find_segment(m, segment)) return false;
+  const netif* const in = interfaces_.find(vlan, segment.is_v6 ? ETHTYPE_IPV6 : ETHTYPE_IP, segment.ip);
+  if (in == nullptr) return false;
   const auto* const to = rte_pktmbuf_mtod(&m, const uint8_t*);
   if (!is_loop_ && std::memcmp(to, mac_.data(), mac_.size()) != 0) return false;
   const Arrival arrival{in, is_loop_, verify_checksums_ && !is_good_ip(m), verify_checksums_ && !is_good_l4(m)};
@@ -131,7 +135,7 @@ bool Netif::take_predicted(rte_mbuf& m) noexcept {
 
 void Netif::input(rte_mbuf* m) noexcept {
   engine.stack->stages.on_input();
-  if (take_predicted(*m)) return;
+  if (take_predicted(*m, tag_of(*m))) return;
   if (!is_syn(rte_pktmbuf_mtod(m, const uint8_t*), m->data_len)) return hand_to_lwip(m);
   if (syns_.push(m)) return;
   ++counters_.rx_syn_dropped;
@@ -155,7 +159,7 @@ void Netif::hand_to_lwip(rte_mbuf* m) noexcept {
 // then the tag, then what the device says of the checksums. @return the interface it is for, or null
 netif* Netif::accept(rte_mbuf* m) noexcept {
   constexpr uint32_t kArpBytes = SIZEOF_ETH_HDR + 28;
-  const uint16_t vlan = m->data_len < SIZEOF_ETH_HDR + kVlanTagBytes ? 0 : take_vlan_tag(*m);
+  const uint16_t vlan = tag_of(*m);
   const uint32_t length = m->data_len;
   if (length < SIZEOF_ETH_HDR + IP_HLEN) {
     ++counters_.rx_short;

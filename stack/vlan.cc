@@ -25,7 +25,9 @@ uint16_t take_vlan_tag(rte_mbuf& m) noexcept {
   m.data_off = static_cast<uint16_t>(m.data_off + kVlanTagBytes);
   m.data_len = static_cast<uint16_t>(m.data_len - kVlanTagBytes);
   m.pkt_len -= kVlanTagBytes;
-  return rte_be_to_cpu_16(words[1]) & kVlanIdMask;
+  m.vlan_tci = rte_be_to_cpu_16(words[1]);
+  m.ol_flags |= RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
+  return m.vlan_tci & kVlanIdMask;
 }
 
 void insert_vlan_tag(rte_mbuf& m, uint16_t id) noexcept {

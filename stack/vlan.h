@@ -14,7 +14,8 @@ namespace millrace {
 inline constexpr uint16_t kVlanIdMask = 0x0fff;
 inline constexpr uint32_t kVlanTagBytes = 4;
 
-/// Takes the tag off a received frame whose first segment holds its Ethernet header whole.
+/// Takes the tag off a received frame whose first segment holds its Ethernet header whole; the mbuf says then what it
+/// would say if the device had, so that it may be asked again.
 /// @return the VLAN ID, which the device or the frame says; 0: untagged, or tagged with a priority
 /// only
 uint16_t take_vlan_tag(rte_mbuf& m) noexcept;

@@ -195,6 +195,19 @@ TEST_F(NoGateway, WhereNoRouteLeadsIsUnreachable) {
   }
 }
 
+TEST_F(Addresses, DatagramsToAnyOfThemNeedNoMoreThanToOne) {
+  App app(*this, Transport::kUdp, 4);
+  ASSERT_EQ(app.bind(kPort), WsaError::kOk);
+  for (const char* to : {"10.0.0.2", "10.9.0.2", "10.0.0.5"}) {
+    Frame frame = udp_frame(4, kPeerPort, kPort, bytes_of(to));
+    frame.ip->target = ip(to);
+    peer().send(frame);
+    run();
+    EXPECT_EQ(app.text(), to);
+  }
+  EXPECT_EQ(counters().rx_predicted, 3u);
+}
+
 // ---- VLANs ----
 
 class Vlans : public StackTest {
@@ -244,6 +257,26 @@ TEST_F(Vlans, NeighborsAreAskedForUnderTheTag) {
   ASSERT_TRUE(sent && sent->frame.udp);
   EXPECT_EQ(sent->frame.vlan, 200);
   EXPECT_EQ(sent->frame.ip->source, ip("10.200.0.2"));
+}
+
+TEST_F(Vlans, DatagramsUnderATagNeedNoMoreThanOthers) {
+  App app(*this, Transport::kUdp, 4);
+  ASSERT_EQ(app.bind(kPort), WsaError::kOk);
+  Frame frame = udp_frame(4, kPeerPort, kPort, bytes_of("tagged"));
+  frame.ip->source = ip("10.100.0.9");
+  frame.ip->target = ip("10.100.0.2");
+  frame.vlan = 100;
+  peer().send(frame);
+  run();
+  EXPECT_EQ(counters().rx_predicted, 1u);
+  EXPECT_EQ(app.text(), "tagged");
+  for (const auto& other : {std::optional<uint16_t>(200), std::optional<uint16_t>()}) {
+    frame.vlan = other;
+    peer().send(frame);
+  }
+  run();
+  EXPECT_EQ(counters().rx_other_vlan, 2u);
+  EXPECT_EQ(app.receive().error, WsaError::kWouldBlock);
 }
 
 TEST_F(Vlans, OtherTagsAreDroppedAndCounted) {
