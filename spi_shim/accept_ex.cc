@@ -28,6 +28,7 @@ constexpr DWORD kAddressExtra = 16;  // beyond the address, says AcceptEx
 /// One AcceptEx. It goes with the operation.
 struct Acceptance : Finisher {
   SOCKET listener = 0;
+  Transport transport = Transport::kTcp;  ///< of both
   SOCKET socket = 0;  ///< for the connection
   char* buffer = nullptr;
   DWORD data_bytes = 0, local_bytes = 0, remote_bytes = 0;
@@ -266,18 +267,19 @@ void watch_connections(SOCKET listener, std::span<const SOCKET> twins) noexcept 
   (void)with_listener(listener, watch);
 }
 
-/// Marks the socket as taken. @errors kNotSock; kInval: it is no fresh stream
-WsaError take_socket(SOCKET s, SOCKET listener, const OVERLAPPED* overlapped, SOCKET& inner) noexcept {
+/// Marks the socket as taken. @errors kNotSock; kInval: it is no fresh one of the listener's transport
+WsaError take_socket(SOCKET s, const Acceptance& acceptance, const OVERLAPPED* overlapped,
+                     SOCKET& inner) noexcept {
   INT ignored = 0;
   const Call call(s, &ignored);
   if (!call) return WsaError::kNotSock;
   Socket& socket = call.socket();
   const bool has_name = socket.local().port != 0 && !socket.was_reused;
-  if (socket.transport() != Transport::kTcp || has_name || socket.is_connected() ||
+  if (socket.transport() != acceptance.transport || has_name || socket.is_connected() ||
       socket.is_listening() || socket.peer().has_value() || socket.accepting_on != 0) {
     return WsaError::kInval;
   }
-  socket.accepting_on = listener;
+  socket.accepting_on = acceptance.listener;
   socket.accepting = overlapped;
   inner = call.inner();
   return WsaError::kOk;
@@ -303,11 +305,11 @@ WsaError start(SOCKET s, std::unique_ptr<Acceptance> acceptance, SOCKET accept_s
     if (!call) return static_cast<WsaError>(error);
     if (!call.socket().is_listening()) return WsaError::kInval;
     acceptance->listener = call.inner();
+    acceptance->transport = call.socket().transport();
     const auto now = call.socket().twins();
     twins.assign(now.begin(), now.end());
   }
-  const WsaError unfit = take_socket(accept_socket, acceptance->listener, overlapped,
-                                     acceptance->socket);
+  const WsaError unfit = take_socket(accept_socket, *acceptance, overlapped, acceptance->socket);
   if (unfit != WsaError::kOk) return unfit;
   const SOCKET listener = acceptance->listener, inner = acceptance->socket;
   watch_connections(listener, twins);

@@ -23,7 +23,7 @@ void renew(SOCKET inner) noexcept {
   if (stack == nullptr) return;
   const Stack::Guard guard(*stack);
   Socket* const old = stack->find(inner);
-  Socket* const fresh = old == nullptr ? nullptr : stack->open(Transport::kTcp, old->family());
+  Socket* const fresh = old == nullptr ? nullptr : stack->open(old->transport(), old->family());
   if (fresh == nullptr) return;
   fresh->options = old->options;
   fresh->port_link = old->port_link;

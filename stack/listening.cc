@@ -36,6 +36,22 @@ void Socket::give_back(Socket& pending, bool is_offered) noexcept {
   readiness_changed();  // FD_ACCEPT was told, and is not again
 }
 
+void Socket::offer_connections() noexcept {
+  if (listening == nullptr || listening->n_offered == listening->queue.size()) return;
+  listening->n_offered = listening->queue.size();
+  note_arrival(FD_ACCEPT);
+  readiness_changed();
+}
+
+void Socket::announce_connections() noexcept {
+  if (listening->on_connection == nullptr) return offer_connections();
+  if (listening->queue.empty()) return;
+  Completion news;
+  news.tell.finisher = listening->on_connection;
+  news.packets.key = listening->accepts_for;
+  stack_.post(news);
+}
+
 void Socket::reset_pending() noexcept {
   if (listening == nullptr) return;
   for (Socket* child : listening->queue) {

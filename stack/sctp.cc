@@ -66,12 +66,11 @@ void SctpSocket::take_connection(SctpEndpoint* endpoint, const SctpPath& path, u
   child->apply_options();
   stack_.mark_dirty(*child);
   listening->queue.push_back(child);
-  listening->n_offered = listening->queue.size();
   ++stack_.counters.connections_accepted;
   stack_.mark_dirty(*this);
 }
 
-WsaError SctpSocket::connect(const Endpoint& peer) {
+WsaError SctpSocket::connect_refusal() const noexcept {
   switch (state_) {
     case State::kListening:
       return WsaError::kInval;
@@ -81,8 +80,12 @@ WsaError SctpSocket::connect(const Endpoint& peer) {
     case State::kEnded:
       return WsaError::kIsConn;
     default:
-      break;
+      return WsaError::kOk;
   }
+}
+
+WsaError SctpSocket::connect(const Endpoint& peer) {
+  if (const WsaError refusal = connect_refusal(); refusal != WsaError::kOk) return refusal;
   if (const WsaError error = start_connect(peer); error != WsaError::kOk) return error;
   if (options.is_nonblocking) return WsaError::kWouldBlock;
   const WsaError error = block_until(kNoDeadline, [this] { return state_ != State::kConnecting; });
@@ -104,6 +107,7 @@ WsaError SctpSocket::start_connect(const Endpoint& peer) {
   if (!is_bound_) {
     Endpoint chosen{path.local, 0};
     if (!claim(chosen, error)) return error;
+    chose_local_ = true;
   }
   SctpEndpoint* const endpoint = stack_.sctp().open(local_.port, &path, *this, error);
   if (endpoint == nullptr) return error;
@@ -117,7 +121,9 @@ WsaError SctpSocket::start_connect(const Endpoint& peer) {
     drop_endpoint(false);
     return error;
   }
+  so_error_ = WsaError::kOk;
   state_ = State::kConnecting;
+  allow_events(FD_ALL_EVENTS);  // another attempt on the same socket
   return WsaError::kOk;
 }
 
@@ -164,6 +170,7 @@ void SctpSocket::apply_options() noexcept {
 // connection is not. The MTU is that of our link: routers may fragment.
 void SctpSocket::set_heartbeat() noexcept {
   sctp_paddrparams path{};
+  path.spp_address.ss_family = AF_CONN;  // and no address: of all there are
   path.spp_flags = (options.keep_alive ? SPP_HB_ENABLE : SPP_HB_DISABLE) | SPP_PMTUD_DISABLE;
   if (options.keep_alive) path.spp_hbinterval = options.keep_alive_time_ms;
   constexpr uint16_t kCommonHeaderBytes = 12;  // which libusrsctp does not count (AF_CONN)
@@ -172,7 +179,7 @@ void SctpSocket::set_heartbeat() noexcept {
 }
 
 bool SctpSocket::is_readable() const noexcept {
-  if (state_ == State::kListening) return !listening->queue.empty();
+  if (state_ == State::kListening) return listening->n_offered != 0;
   return (state_ == State::kConnected || state_ == State::kEnded) && can_take(0);
 }
 
@@ -199,7 +206,7 @@ std::optional<uint32_t> SctpSocket::path_mtu() const noexcept {
 uint32_t SctpSocket::events_now() const noexcept {
   switch (state_) {
     case State::kListening:
-      return listening->queue.empty() ? 0 : FD_ACCEPT;
+      return listening->n_offered == 0 ? 0 : FD_ACCEPT;
     case State::kFailed:
       return FD_CONNECT;
     case State::kConnected:

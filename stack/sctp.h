@@ -23,8 +23,12 @@ class SctpSocket final : public Socket {
   WsaError bind(Endpoint endpoint) override;
   WsaError listen(int backlog) override;
   WsaError connect(const Endpoint& peer) override;
+  Outcome receive(const ReceiveCall& call) override;
   Outcome send(const SendCall& call) override;
   WsaError shutdown(int how) override;
+  Outcome connect_ex(const Endpoint& peer, const SendCall& call) override;
+  Outcome disconnect(const Overlapped& tell, bool for_reuse) override;
+  uint32_t cancel(const Cancelled& which) noexcept override;
   bool is_readable() const noexcept override;
   bool is_writable() const noexcept override;
   bool has_exception() const noexcept override { return state_ == State::kFailed; }
@@ -68,6 +72,7 @@ class SctpSocket final : public Socket {
 
   ~SctpSocket() override = default;
 
+  WsaError connect_refusal() const noexcept;
   WsaError start_connect(const Endpoint& peer);
   void hold_path(const SctpPath& path);
   void begin(uint64_t now_ns) noexcept;
@@ -77,13 +82,16 @@ class SctpSocket final : public Socket {
 
   // What arrives (sctp_recv.cc).
   bool has_room() const noexcept;
+  bool takes_parts() const noexcept { return !options.whole_messages; }
   bool is_stuck() const noexcept;
   bool has_something(uint32_t flags) const noexcept;
+  bool would_fill(const Request& request) const noexcept;
   void pull() noexcept;
   bool pull_one() noexcept;
   void deliver(pbuf* part, bool ends_message) noexcept;
   void on_notification(std::span<const char> bytes) noexcept;
   void on_association_change(std::span<const char> bytes) noexcept;
+  void on_restart() noexcept;
   void serve_receives() noexcept;
   Outcome take_counted(BufferCursor& to, uint32_t flags) noexcept;
   Outcome lend_message(LoanCursor& to) noexcept;
@@ -94,10 +102,13 @@ class SctpSocket final : public Socket {
   uint32_t write(BufferCursor& from, uint32_t flags) noexcept;
   void serve_sends() noexcept;
   bool everything_is_acknowledged() const noexcept;
+  bool is_over() const noexcept;
+  void serve_disconnects() noexcept;
 
   State state_ = State::kOpen;
   bool peer_closed_ = false;
   bool was_accepted_ = false;
+  bool chose_local_ = false;  ///< address and port, for a connection without a bind
   bool has_failed_sends_ = false;  ///< with the association's end something was lost
   bool awaits_memory_ = false;
   WsaError end_error_ = WsaError::kOk;

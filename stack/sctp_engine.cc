@@ -262,6 +262,14 @@ SctpSocket* SctpEngine::listener_for(const Listener& listener, const SctpPath& p
   return best;
 }
 
+void SctpEngine::take_restarted(SctpEndpoint* endpoint, const SctpPath& path, uint16_t port,
+                                uint16_t peer_port) noexcept {
+  const auto it = listeners_.find(port);
+  SctpSocket* const socket = it == listeners_.end() ? nullptr : listener_for(it->second, path);
+  if (socket == nullptr) return close_sctp(endpoint, false);
+  socket->take_connection(endpoint, path, peer_port);
+}
+
 void SctpEngine::take_connections(uint16_t port) noexcept {
   const auto it = listeners_.find(port);
   if (it == listeners_.end()) return;

@@ -62,6 +62,9 @@ class SctpEngine {
   void stop_listening(SctpSocket& socket, uint16_t port) noexcept;
   /// Deals out the associations that peers have set up on this port.
   void take_connections(uint16_t port) noexcept;
+  /// A peer has begun anew on an endpoint: a connection for who listens on this port of ours, or an ABORT.
+  /// @owner takes the endpoint
+  void take_restarted(SctpEndpoint* endpoint, const SctpPath& path, uint16_t port, uint16_t peer_port) noexcept;
 
   /// The path of an association: known until it is let go as often, and 5 minutes more, in which a closed
   /// association comes to its end.

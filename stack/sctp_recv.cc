@@ -20,21 +20,38 @@ bool SctpSocket::has_room() const noexcept {
          inbox_.bytes() + loans.bytes < options.receive_buffer_bytes && !stack_.mbufs_are_scarce();
 }
 
-/// The first message is longer than what may wait: it never will be here whole.
+/// The first message is longer than what may wait: it will not be here whole, at least not while loans are out.
 bool SctpSocket::is_stuck() const noexcept {
-  return !inbox_.empty() && loans.n_mbufs == 0 && !has_room() && !inbox_.has_whole_message();
+  return !inbox_.empty() && !has_room() && !inbox_.has_whole_message();
 }
 
 bool SctpSocket::has_something(uint32_t flags) const noexcept {
-  const bool takes_parts = (service_flags() & XP1_PARTIAL_MESSAGE) != 0;
-  return has_enough(inbox_, service_flags(), flags) || (takes_parts && is_stuck());
+  return has_enough(inbox_, service_flags(), flags) || (takes_parts() && is_stuck());
+}
+
+/// What is there of the first message is all that the request has room for: it need not wait for the rest
+/// (contract: B10 a).
+bool SctpSocket::would_fill(const Request& request) const noexcept {
+  if (!takes_parts() || inbox_.empty()) return false;
+  if (request.loans.is_set()) return request.loans.room() <= inbox_.mbufs_of_first_message();
+  return request.cursor.remaining() <= inbox_.first_message().bytes;
+}
+
+Outcome SctpSocket::receive(const ReceiveCall& call) {
+  const bool waits_for_own_loans = !takes_parts() && loans.n_mbufs != 0 && is_stuck();
+  if (call.loans != nullptr && waits_for_own_loans) {  // contract: Z4
+    ++stack_.counters.loans_refused;
+    return {WsaError::kNoBufs};
+  }
+  if (!inbox_.empty()) stack_.mark_dirty(*this);  // should it have to wait, a part may fill it
+  return Socket::receive(call);
 }
 
 void SctpSocket::pull() noexcept {
   while (endpoint_ != nullptr && has_room() &&
          (usrsctp_get_events(endpoint_) & (SCTP_EVENT_READ | SCTP_EVENT_ERROR)) != 0 && pull_one()) {
   }
-  if (!is_stuck() || (service_flags() & XP1_PARTIAL_MESSAGE) != 0 || endpoint_ == nullptr) return;
+  if (!is_stuck() || takes_parts() || loans.n_mbufs != 0 || endpoint_ == nullptr) return;
   // Without MSG_PARTIAL nobody could ever receive it (contract: B10 b).
   ++stack_.counters.sctp_message_too_long;
   inbox_.clear();
@@ -100,10 +117,8 @@ void SctpSocket::on_association_change(std::span<const char> bytes) noexcept {
     case SCTP_COMM_UP:
       if (state_ == State::kConnecting) begin(stack_.now_ns());
       return;
-    case SCTP_RESTART:  // the peer has lost what it knew: another connection than the one we had
-      ++stack_.counters.sctp_restarts;
-      close_sctp(std::exchange(endpoint_, nullptr), false);
-      return end(WsaError::kConnReset);
+    case SCTP_RESTART:
+      return on_restart();
     case SCTP_COMM_LOST:
       if (is_by_peer) return end(WsaError::kConnReset);  // contract: E14
       // Nothing was in flight, so it was the heartbeat that found nobody (contract: E5, else E13).
@@ -118,8 +133,18 @@ void SctpSocket::on_association_change(std::span<const char> bytes) noexcept {
   }
 }
 
+/// The peer has lost what it knew (RFC 9260 5.2.2): this connection is reset, and what follows on the same
+/// endpoint is another one, for whoever listens.
+void SctpSocket::on_restart() noexcept {
+  ++stack_.counters.sctp_restarts;
+  SctpEndpoint* const endpoint = std::exchange(endpoint_, nullptr);
+  const SctpPath path = *path_;
+  end(WsaError::kConnReset);
+  stack_.sctp().take_restarted(endpoint, path, local_.port, peer_.port);
+}
+
 void SctpSocket::deliver(pbuf* part, bool ends_message) noexcept {
-  if (receive_is_shut_) {
+  if (receive_is_shut_ && receives_.empty()) {
     ++stack_.counters.rx_after_shutdown;
     return free_parcel(part);
   }
@@ -128,6 +153,7 @@ void SctpSocket::deliver(pbuf* part, bool ends_message) noexcept {
   note_arrival(FD_READ);
   serve_receives();
   if (is_direct && inbox_.empty()) ++stack_.counters.recv_direct;
+  if (receive_is_shut_ && receives_.empty()) inbox_.clear();  // the rest is nobody's
 }
 
 /// Receives are served in their order (contract: B16): with a message, or, where one is longer than what may
@@ -136,7 +162,7 @@ void SctpSocket::serve_receives() noexcept {
   while (!receives_.empty()) {
     Request& request = *receives_.front();
     const bool is_whole = has_enough(inbox_, service_flags(), request.flags);
-    if (!has_something(request.flags)) return;
+    if (!has_something(request.flags) && !would_fill(request)) return;
     const Outcome outcome = request.loans.is_set() ? lend_message(request.loans)
                                                    : take_counted(request.cursor, request.flags);
     request.bytes += outcome.bytes;
@@ -155,14 +181,13 @@ Outcome SctpSocket::take_counted(BufferCursor& to, uint32_t flags) noexcept {
 
 /// A message in as many WSABUFs as it has mbufs; for fewer, its beginning, or without MSG_PARTIAL nothing.
 Outcome SctpSocket::lend_message(LoanCursor& to) noexcept {
-  const bool takes_parts = (service_flags() & XP1_PARTIAL_MESSAGE) != 0;
   if (loan_room() == 0) {
     ++stack_.counters.loans_refused;
     return {WsaError::kNoBufs};
   }
   const Inbox::Message message = inbox_.first_message();
   const uint32_t n_mbufs = inbox_.mbufs_of_first_message();
-  if (!takes_parts && n_mbufs > to.room()) {
+  if (!takes_parts() && n_mbufs > to.room()) {
     to.need(n_mbufs);
     return {WsaError::kMsgSize};
   }
@@ -235,6 +260,8 @@ void SctpSocket::settle() noexcept {
   } else if (!sends_.empty() && state_ == State::kConnected) {
     serve_sends();
   }
+  serve_disconnects();
+  if (listening != nullptr) announce_connections();
   Socket::settle();
 }
 

@@ -119,7 +119,7 @@ class Socket {
   virtual Outcome start_accept(const Overlapped& tell);
   bool has_accepts() const noexcept { return listening != nullptr && !listening->accepts.empty(); }
   /// No AcceptEx wants the connections that wait: they are told of.
-  virtual void offer_connections() noexcept {}
+  virtual void offer_connections() noexcept;
   /// Takes the first one off the queue, and its target for packets; only while has_accepts().
   virtual Completion take_accept() noexcept;
   /// Memberships of groups; they end with the socket.
@@ -316,6 +316,8 @@ class Socket {
   }
   /// The end of a receive, however it ends, allows FD_READ and FD_OOB (winsock-rules 146).
   class Receiving;
+  /// The end of a turn in which connections may have come: an AcceptEx takes them, or they are told of.
+  void announce_connections() noexcept;
   /// Of one queue. @return how many
   uint32_t cancel_in(RequestQueue& queue, const Cancelled& which) noexcept;
 

@@ -26,7 +26,6 @@ class TcpSocket final : public Socket {
   WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
   WsaError shutdown(int how) override;
-  void offer_connections() noexcept override;
   Outcome connect_ex(const Endpoint& peer, const SendCall& call) override;
   Outcome disconnect(const Overlapped& tell, bool for_reuse) override;
   uint32_t cancel(const Cancelled& which) noexcept override;
@@ -94,7 +93,6 @@ class TcpSocket final : public Socket {
 
   WsaError make_pcb();
   WsaError start_listening(int backlog);
-  void announce_connections() noexcept;
   WsaError end_error(err_t error) const noexcept;
   void apply_keep_alive() noexcept;
   void abandon(WsaError why) noexcept;

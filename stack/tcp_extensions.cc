@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What AcceptEx, ConnectEx and DisconnectEx need of a TCP socket.
+// What ConnectEx and DisconnectEx need of a TCP socket.
 //
 // A ConnectEx is a send that waits for the connection: it fails with it, or goes out first on it.
 #include <utility>
@@ -53,13 +53,6 @@ void TcpSocket::serve_disconnects() noexcept {
     }
     finish(disconnects_, request, WsaError::kOk);
   }
-}
-
-void TcpSocket::offer_connections() noexcept {
-  if (listening == nullptr || listening->n_offered == listening->queue.size()) return;
-  listening->n_offered = listening->queue.size();
-  note_arrival(FD_ACCEPT);
-  readiness_changed();
 }
 
 // A ConnectEx that is cancelled takes its connection along.

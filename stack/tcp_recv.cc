@@ -155,15 +155,6 @@ void TcpSocket::catch_up(tcp_pcb& pcb) noexcept {
   if ((pcb.flags & TF_ACK_NOW) != 0 || pcb.unsent != nullptr) stack_.demux().output(pcb);
 }
 
-void TcpSocket::announce_connections() noexcept {
-  if (listening->on_connection == nullptr) return offer_connections();
-  if (listening->queue.empty()) return;
-  Completion news;
-  news.tell.finisher = listening->on_connection;
-  news.packets.key = listening->accepts_for;
-  stack_.post(news);
-}
-
 // Opens the window by what was taken, less what SO_RCVBUF holds back. The right edge never moves
 // left: a smaller buffer takes its share out of the credit that comes due.
 void TcpSocket::credit(uint32_t bytes) noexcept {

@@ -7,11 +7,13 @@
 #include <arpa/inet.h>
 #include <usrsctp.h>
 
+#include <chrono>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -136,5 +138,7 @@ int main(int argc, char** argv) {
   if (what == "echo" && argc == 6) echo(server, number(4), number(5));
   if (what == "many") many(server, number(4));
   if (what == "abort") abort_all(server, number(4));
+  // What is closed says good-bye first: the server would keep associations with nobody.
+  for (int i = 0; i < 500 && usrsctp_finish() != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   std::_Exit(0);  // its timers and threads end with the process
 }

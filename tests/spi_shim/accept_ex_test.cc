@@ -19,16 +19,16 @@ class Winsock_R193 : public ExtensionTest {};
 class Winsock_R196 : public ExtensionTest {};
 class Winsock_R140 : public ExtensionTest {};
 class AcceptEx : public ExtensionTest {};
-MILLRACE_BOTH_SPI_FAMILIES(Winsock_R158);
-MILLRACE_BOTH_SPI_FAMILIES(Winsock_R188);
-MILLRACE_BOTH_SPI_FAMILIES(Winsock_R189);
-MILLRACE_BOTH_SPI_FAMILIES(Winsock_R190);
-MILLRACE_BOTH_SPI_FAMILIES(Winsock_R191);
-MILLRACE_BOTH_SPI_FAMILIES(Winsock_R192);
-MILLRACE_BOTH_SPI_FAMILIES(Winsock_R193);
-MILLRACE_BOTH_SPI_FAMILIES(Winsock_R196);
-MILLRACE_BOTH_SPI_FAMILIES(Winsock_R140);
-MILLRACE_BOTH_SPI_FAMILIES(AcceptEx);
+MILLRACE_ALL_SPI_CONNECTIONS(Winsock_R158);
+MILLRACE_ALL_SPI_CONNECTIONS(Winsock_R188);
+MILLRACE_ALL_SPI_CONNECTIONS(Winsock_R189);
+MILLRACE_ALL_SPI_CONNECTIONS(Winsock_R190);
+MILLRACE_ALL_SPI_CONNECTIONS(Winsock_R191);
+MILLRACE_ALL_SPI_CONNECTIONS(Winsock_R192);
+MILLRACE_ALL_SPI_CONNECTIONS(Winsock_R193);
+MILLRACE_ALL_SPI_CONNECTIONS(Winsock_R196);
+MILLRACE_ALL_SPI_CONNECTIONS(Winsock_R140);
+MILLRACE_ALL_SPI_CONNECTIONS(AcceptEx);
 
 /// FD_ACCEPT of the listener, told by the event of an Overlap.
 class AcceptNews {
@@ -57,7 +57,7 @@ TEST_P(Winsock_R158, WhatAPendingAcceptExTakesIsNoEventOnAnyStack) {
   AcceptNews news(ws(), listener);
   std::vector<std::unique_ptr<Accepting>> all;
   for (size_t i = 0; i < kMany; ++i) {
-    all.push_back(std::make_unique<Accepting>(ws(), family()));
+    all.push_back(std::make_unique<Accepting>(ws(), kind()));
     ASSERT_EQ(accept(*all.back()), static_cast<DWORD>(WSA_IO_PENDING));
   }
   for (const auto& a : all) {
@@ -80,7 +80,7 @@ TEST_P(Winsock_R158, WhatAPendingAcceptExTakesIsNoEventOnAnyStack) {
 
 TEST_P(Winsock_R158, ACancelledAcceptExTakesNothing) {
   AcceptNews news(ws(), listener);
-  Accepting cancelled(ws(), family()), late(ws(), family());
+  Accepting cancelled(ws(), kind()), late(ws(), kind());
   ASSERT_EQ(accept(cancelled), static_cast<DWORD>(WSA_IO_PENDING));
   ASSERT_TRUE(CancelIoEx(as_handle(listener), cancelled.overlap.get()));
   (void)connect();
@@ -93,27 +93,28 @@ TEST_P(Winsock_R158, ACancelledAcceptExTakesNothing) {
 }
 
 TEST_P(Winsock_R188, ArgumentsAreChecked) {
-  Accepting a(ws(), family());
+  Accepting a(ws(), kind());
   EXPECT_FALSE(accept_ex(listener, a.socket, a.overlap.memory.data(), 0, kAddressBytes,
                          kAddressBytes, nullptr, nullptr));
   EXPECT_EQ(GetLastError(), ERROR_INVALID_PARAMETER);
   const SOCKET used = connect();
   const SOCKET server = ws().accept(listener);
   const SOCKET udp = ws().datagram(family());
-  for (const SOCKET unfit : {used, server, udp, bound(), listener}) {
+  const SOCKET other = ws().socket(family(), has_messages() ? WS_SOCK_STREAM : WS_SOCK_SEQPACKET);
+  for (const SOCKET unfit : {used, server, udp, other, bound(), listener}) {
     EXPECT_EQ(accept_on(listener, a, unfit), static_cast<DWORD>(WSAEINVAL));
   }
   EXPECT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING));
-  Accepting again(ws(), family());
+  Accepting again(ws(), kind());
   EXPECT_EQ(accept_on(listener, again, a.socket), static_cast<DWORD>(WSAEINVAL)) << "it is taken";
   EXPECT_EQ(accept_on(bound(), again, again.socket), static_cast<DWORD>(WSAEINVAL)) << "no listener";
-  EXPECT_EQ(accept_on(ws().stream(family()), again, INVALID_SOCKET), static_cast<DWORD>(WSAEINVAL));
+  EXPECT_EQ(accept_on(ws().socket(kind()), again, INVALID_SOCKET), static_cast<DWORD>(WSAEINVAL));
   EXPECT_EQ(accept_on(listener, again, INVALID_SOCKET), static_cast<DWORD>(WSAENOTSOCK));
   EXPECT_TRUE(CancelIoEx(as_handle(listener), nullptr));
 }
 
 TEST_P(Winsock_R189, AddressesNeedSixteenBytesMore) {
-  Accepting a(ws(), family());
+  Accepting a(ws(), kind());
   const DWORD short_by_one = (family() == WS_AF_INET ? 16 : 28) + 15;
   EXPECT_FALSE(accept_ex(listener, a.socket, a.overlap.memory.data(), 0, kAddressBytes,
                          short_by_one, nullptr, a.overlap.get()));
@@ -131,7 +132,7 @@ TEST_P(Winsock_R189, AddressesNeedSixteenBytesMore) {
 }
 
 TEST_P(Winsock_R190, WithoutDataItEndsWithTheConnection) {
-  Accepting a(ws(), family());
+  Accepting a(ws(), kind());
   ASSERT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING));
   EXPECT_EQ(ws().result(listener, a.overlap, false), SOCKET_ERROR);
   EXPECT_EQ(ws().error, WSA_IO_INCOMPLETE);
@@ -155,7 +156,7 @@ TEST_P(Winsock_R190, WithoutDataItEndsWithTheConnection) {
 }
 
 TEST_P(Winsock_R190, WithDataItEndsWithTheFirstBytesOrTheEnd) {
-  Accepting first(ws(), family(), 64), second(ws(), family(), 64);
+  Accepting first(ws(), kind(), 64), second(ws(), kind(), 64);
   ASSERT_EQ(accept(first), static_cast<DWORD>(WSA_IO_PENDING));
   const SOCKET client = connect();
   EXPECT_EQ(ws().result(listener, first.overlap, false), SOCKET_ERROR) << "no data yet";
@@ -170,11 +171,12 @@ TEST_P(Winsock_R190, WithDataItEndsWithTheFirstBytesOrTheEnd) {
   EXPECT_EQ(there, ws().name_of(client));
   ASSERT_EQ(accept(second), static_cast<DWORD>(WSA_IO_PENDING));
   EXPECT_EQ(ws().close(connect()), 0);
-  EXPECT_EQ(ws().result(listener, second.overlap, true), 0);
+  EXPECT_EQ(ws().result(listener, second.overlap, true), has_messages() ? SOCKET_ERROR : 0);
+  EXPECT_EQ(ws().error, graceful_end());
 }
 
 TEST_P(Winsock_R191, UntilItsContextIsUpdatedASocketHasNoNames) {
-  Accepting a(ws(), family());
+  Accepting a(ws(), kind());
   EXPECT_NE(update(a.socket), 0) << "not connected";
   ASSERT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING));
   const SOCKET client = connect();
@@ -195,7 +197,7 @@ TEST_P(Winsock_R191, UntilItsContextIsUpdatedASocketHasNoNames) {
 }
 
 TEST_P(Winsock_R192, ClosingEitherSocketEndsIt) {
-  Accepting first(ws(), family()), second(ws(), family()), third(ws(), family());
+  Accepting first(ws(), kind()), second(ws(), kind()), third(ws(), kind());
   for (Accepting* a : {&first, &second, &third}) {
     ASSERT_EQ(accept(*a), static_cast<DWORD>(WSA_IO_PENDING));
   }
@@ -212,7 +214,7 @@ TEST_P(Winsock_R192, ClosingEitherSocketEndsIt) {
 }
 
 TEST_P(Winsock_R140, CancellingOnTheAcceptingSocketFindsNothing) {
-  Accepting a(ws(), family());
+  Accepting a(ws(), kind());
   ASSERT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING));
   EXPECT_FALSE(CancelIoEx(as_handle(a.socket), nullptr));
   EXPECT_EQ(GetLastError(), ERROR_NOT_FOUND);
@@ -229,7 +231,7 @@ TEST_P(AcceptEx, ManyPendingOnesTakeConnectionsThroughThePortOfTheListener) {
   ASSERT_TRUE(port.add(listener, 5));
   std::vector<std::unique_ptr<Accepting>> all;
   for (size_t i = 0; i < kMany; ++i) {
-    all.push_back(std::make_unique<Accepting>(ws(), family(), i % 2 == 0 ? 0 : 8));
+    all.push_back(std::make_unique<Accepting>(ws(), kind(), i % 2 == 0 ? 0 : 8));
     ASSERT_TRUE(port.add(all.back()->socket, 6));
     ASSERT_EQ(accept(*all.back()), static_cast<DWORD>(WSA_IO_PENDING));
   }
@@ -260,7 +262,7 @@ TEST_P(AcceptEx, ManyPendingOnesTakeConnectionsThroughThePortOfTheListener) {
 TEST_P(AcceptEx, AConnectionThatWaitsIsTakenAtOnce) {
   const SOCKET client = connect();
   ASSERT_TRUE(ws().is_ready(listener, 'r', kPatienceMs));
-  Accepting a(ws(), family());
+  Accepting a(ws(), kind());
   ASSERT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING));
   EXPECT_EQ(ws().result(listener, a.overlap, true), 0);
   EXPECT_EQ(ws().send(client, "hello"), 5);
@@ -272,7 +274,7 @@ TEST_P(AcceptEx, AConnectionThatWaitsIsTakenAtOnce) {
 
 TEST_P(Winsock_R193, ConnectExNeedsABoundSocketAndAnOverlapped) {
   Overlap overlap;
-  const SOCKET unbound = ws().stream(family());
+  const SOCKET unbound = ws().socket(kind());
   EXPECT_EQ(connect(unbound, address, overlap), static_cast<DWORD>(WSAEINVAL));
   EXPECT_FALSE(connect_ex(bound(), address.get(), address.length, nullptr, 0, nullptr, nullptr));
   EXPECT_EQ(GetLastError(), ERROR_INVALID_PARAMETER);
@@ -312,6 +314,7 @@ TEST_P(Winsock_R193, ARefusedConnectExHasItsPacket) {
   EXPECT_EQ(ws().error, WSAECONNREFUSED);
 }
 
+// Of a stream; SCTP has no half-closed state.
 TEST_P(Winsock_R196, DisconnectExEndsTheStreamAndReceivesGoOn) {
   const auto [client, server] = ws().pair(family());
   Overlap overlap;
@@ -331,9 +334,28 @@ TEST_P(Winsock_R196, DisconnectExEndsTheStreamAndReceivesGoOn) {
   EXPECT_TRUE(disconnect_ex(server, nullptr, 0, 0)) << "blocking";
 }
 
+TEST_P(Winsock_R196, DisconnectExOfMessagesEndsTheConnectionBehindWhatWasSent) {
+  const auto [client, server] = ws().pair(ConnectionKind(family(), WS_SOCK_SEQPACKET));
+  Overlap overlap, again;
+  ASSERT_EQ(ws().send(client, "last"), 4);
+  ASSERT_FALSE(disconnect_ex(client, overlap.get(), 0, 0));
+  ASSERT_EQ(GetLastError(), static_cast<DWORD>(WSA_IO_PENDING));
+  EXPECT_EQ(ws().result(client, overlap, true), 0) << ws().error;
+  EXPECT_EQ(ws().recv(server), "last");
+  for (const SOCKET end : {client, server}) {
+    EXPECT_EQ(ws().recv(end), "");
+    EXPECT_EQ(ws().error, WSAEDISCON);
+  }
+  EXPECT_EQ(ws().connect(client, address), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAEISCONN);
+  EXPECT_FALSE(disconnect_ex(ws().socket(family(), WS_SOCK_SEQPACKET), nullptr, 0, 0));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAENOTCONN));
+  EXPECT_TRUE(disconnect_ex(server, nullptr, 0, 0)) << "blocking, and over already";
+}
+
 TEST_P(Winsock_R196, AReusedSocketAcceptsAgain) {
   PortOfTest port;
-  Accepting a(ws(), family());
+  Accepting a(ws(), kind());
   ASSERT_TRUE(port.add(a.socket, 6));
   for (int round = 0; round < 3; ++round) {
     ASSERT_EQ(accept(a), static_cast<DWORD>(WSA_IO_PENDING)) << round;

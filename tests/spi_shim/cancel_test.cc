@@ -23,10 +23,10 @@ class Recv_E3 : public SpiFamilyTest {
     }));
   }
 };
-MILLRACE_BOTH_SPI_FAMILIES(Recv_E3);
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_E3);
 
 TEST_P(Recv_E3, ABlockingReceiveIsInterruptedAndTheStreamStaysWhole) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   std::atomic<bool> was_interrupted{false};
   std::thread receiver([&was_interrupted, table = ws().table, s = server] {
     Winsock mine(table);
@@ -43,8 +43,8 @@ TEST_P(Recv_E3, ABlockingReceiveIsInterruptedAndTheStreamStaysWhole) {
 }
 
 TEST_P(Recv_E3, APeekADatagramReceiveAnAcceptAndASelectAreInterruptedToo) {
-  const auto [client, server] = ws().pair(family());
-  const auto [l, address] = ws().listener(family());
+  const auto [client, server] = ws().pair(kind());
+  const auto [l, address] = ws().listener(kind());
   const SOCKET udp = ws().datagram(family());
   ASSERT_EQ(ws().bind(udp, Address::loopback(family())), 0);
   std::thread waiter([table = ws().table, s = server, listener = l, udp] {
@@ -66,13 +66,13 @@ TEST_P(Recv_E3, APeekADatagramReceiveAnAcceptAndASelectAreInterruptedToo) {
   for (int i = 0; i < 5; ++i) cancel_what_waits();
   EXPECT_EQ(ws().send(client, "data"), 4);
   waiter.join();
-  const SOCKET late = ws().stream(family());  // the listener is intact
+  const SOCKET late = ws().socket(kind());  // the listener is intact
   EXPECT_EQ(ws().connect(late, address), 0);
   EXPECT_NE(ws().accept(l), INVALID_SOCKET);
 }
 
 TEST_P(Recv_E3, ACancelledSendTellsWhatWentOut) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   const std::string much(4 << 20, 'x');
   std::atomic<int> sent{0};
   std::thread sender([&, table = ws().table, s = client] {
@@ -94,7 +94,7 @@ TEST_P(Recv_E3, WithNothingThatBlocksThereIsNothingToCancel) {  // winsock-rules
 }
 
 /// A program with a blocking hook on its main thread.
-class Recv_E4 : public testing::TestWithParam<int> {
+class Recv_E4 : public testing::TestWithParam<ConnectionKind> {
  protected:
   static BOOL CALLBACK hook(DWORD_PTR context) {
     auto& self = *reinterpret_cast<Recv_E4*>(context);
@@ -134,7 +134,7 @@ class Recv_E4 : public testing::TestWithParam<int> {
   std::function<BOOL()> on_hook_;
   std::atomic<int> n_hooked_{0};
 };
-MILLRACE_BOTH_SPI_FAMILIES(Recv_E4);
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_E4);
 
 TEST_P(Recv_E4, FromABlockingHookEveryCallIsRefused) {  // winsock-rules 205
   const auto [client, server] = ws_->pair(GetParam());

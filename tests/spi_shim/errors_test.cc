@@ -61,12 +61,13 @@ std::vector<OnSocket> procedures_on_sockets() {
 
 // ---- contract: E7 ----
 
-class Recv_E7 : public SpiTest {};
+class Recv_E7 : public SpiFamilyTest {};
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_E7);
 
-TEST_F(Recv_E7, EveryProcedureRefusesWhatIsNoSocket) {  // winsock-rules 18
-  const SOCKET closed = ws().stream(WS_AF_INET);
+TEST_P(Recv_E7, EveryProcedureRefusesWhatIsNoSocket) {  // winsock-rules 18
+  const SOCKET closed = ws().socket(kind());
   ASSERT_EQ(ws().close(closed), 0);
-  const SOCKET alive = ws().stream(WS_AF_INET);
+  const SOCKET alive = ws().socket(kind());
   std::vector<SOCKET> handles = {INVALID_SOCKET,
                                  0,
                                  1,
@@ -90,16 +91,16 @@ TEST_F(Recv_E7, EveryProcedureRefusesWhatIsNoSocket) {  // winsock-rules 18
   EXPECT_EQ(ws().close(alive), 0);
 }
 
-TEST_F(Recv_E7, AClosedHandleStaysClosedWhenItsSlotIsUsedAgain) {  // winsock-rules 135
+TEST_P(Recv_E7, AClosedHandleStaysClosedWhenItsSlotIsUsedAgain) {  // winsock-rules 135
   std::vector<SOCKET> stale;
   for (int i = 0; i < 1000; ++i) {
-    const SOCKET s = ws().datagram(WS_AF_INET);
+    const SOCKET s = ws().socket(kind());
     ASSERT_NE(s, INVALID_SOCKET);
     ASSERT_EQ(s % 4, 0u);
     ASSERT_EQ(ws().close(s), 0);
     stale.push_back(s);
   }
-  const SOCKET alive = ws().datagram(WS_AF_INET);
+  const SOCKET alive = ws().socket(kind());
   for (const SOCKET s : stale) {
     EXPECT_NE(s, alive);
     EXPECT_EQ(ws().close(s), SOCKET_ERROR);
@@ -108,8 +109,8 @@ TEST_F(Recv_E7, AClosedHandleStaysClosedWhenItsSlotIsUsedAgain) {  // winsock-ru
   EXPECT_EQ(ws().close(alive), 0);
 }
 
-TEST_F(Recv_E7, EvenAResultThatIsThereIsNotGivenForAClosedSocket) {  // winsock-rules 79
-  const auto [client, server] = ws().pair(WS_AF_INET);
+TEST_P(Recv_E7, EvenAResultThatIsThereIsNotGivenForAClosedSocket) {  // winsock-rules 79
+  const auto [client, server] = ws().pair(kind());
   Overlap receive(10);
   ASSERT_EQ(ws().post_recv(server, receive), SOCKET_ERROR);
   ASSERT_EQ(ws().send(client, "x"), 1);

@@ -14,8 +14,8 @@ constexpr DWORD kAddressBytes = sizeof(WS_sockaddr_in6) + 16;
 
 /// One AcceptEx on a fresh socket.
 struct Accepting {
-  explicit Accepting(Winsock& ws, int family, DWORD data = 0)
-      : data_bytes(data), socket(ws.stream(family)), overlap(data + 2 * kAddressBytes) {}
+  explicit Accepting(Winsock& ws, ConnectionKind kind, DWORD data = 0)
+      : data_bytes(data), socket(ws.socket(kind)), overlap(data + 2 * kAddressBytes) {}
   DWORD data_bytes;
   SOCKET socket;
   Overlap overlap;
@@ -25,7 +25,7 @@ class ExtensionTest : public SpiFamilyTest {
  protected:
   void SetUp() override {
     SpiFamilyTest::SetUp();
-    std::tie(listener, address) = ws().listener(family());
+    std::tie(listener, address) = ws().listener(kind());
     fetch(WSAID_ACCEPTEX, accept_ex);
     fetch(WSAID_GETACCEPTEXSOCKADDRS, get_sockaddrs);
     fetch(WSAID_CONNECTEX, connect_ex);
@@ -57,7 +57,7 @@ class ExtensionTest : public SpiFamilyTest {
     return result == 0 ? 0 : error;
   }
   SOCKET connect() {
-    const SOCKET s = ws().stream(family());
+    const SOCKET s = ws().socket(kind());
     EXPECT_EQ(ws().connect(s, address), 0) << ws().error;
     return s;
   }
@@ -67,7 +67,7 @@ class ExtensionTest : public SpiFamilyTest {
     return done ? 0 : GetLastError();
   }
   SOCKET bound() {
-    const SOCKET s = ws().stream(family());
+    const SOCKET s = ws().socket(kind());
     EXPECT_EQ(ws().bind(s, Address::any(family())), 0);
     return s;
   }

@@ -31,10 +31,12 @@ class Recv_E6 : public SpiFamilyTest {
   Pages none_;
   Pages read_only_{PROT_READ};
 };
-MILLRACE_BOTH_SPI_FAMILIES(Recv_E6);
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_E6);
+class Recv_E6_Datagrams : public Recv_E6 {};
+MILLRACE_BOTH_SPI_FAMILIES(Recv_E6_Datagrams);
 
 TEST_P(Recv_E6, ABadBufferTakesNothingFromTheStream) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   ASSERT_EQ(ws().send(client, "all of it"), 9);
   for (char* const bad : wild<char>(none_)) {
     WSABUF buffer{2, bad};
@@ -55,7 +57,7 @@ TEST_P(Recv_E6, ABadBufferTakesNothingFromTheStream) {
 }
 
 TEST_P(Recv_E6, ABadArrayOfBuffersOrOutPointerTakesNothingEither) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   ASSERT_EQ(ws().send(client, "still there"), 11);
   for (WSABUF* const bad : wild<WSABUF>(none_)) expect_fault(recv(server, bad, 1, &n_, &flags_));
   auto* const last = none_.before_the_edge<WSABUF>();
@@ -71,7 +73,7 @@ TEST_P(Recv_E6, ABadArrayOfBuffersOrOutPointerTakesNothingEither) {
 }
 
 TEST_P(Recv_E6, ABadOverlappedPointerStartsNothing) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   const uint64_t before = counters()["requests_started"];
   for (WSAOVERLAPPED* const bad : wild<WSAOVERLAPPED>(none_)) {
     if (bad == nullptr) continue;  // that is a nonoverlapped call
@@ -95,7 +97,7 @@ TEST_P(Recv_E6, ABadOverlappedPointerStartsNothing) {
   EXPECT_EQ(ws().finish(server, overlap), "x");
 }
 
-TEST_P(Recv_E6, ABadAddressKeepsTheDatagram) {
+TEST_P(Recv_E6_Datagrams, ABadAddressKeepsTheDatagram) {
   const SOCKET s = ws().datagram(family());
   ASSERT_EQ(ws().bind(s, Address::loopback(family())), 0);
   const SOCKET from = ws().datagram(family());
@@ -113,7 +115,7 @@ TEST_P(Recv_E6, ABadAddressKeepsTheDatagram) {
 }
 
 TEST_P(Recv_E6, WithoutAPlaceForTheErrorThereIsStillNoCrash) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   WSABUF bad{8, nullptr};
   for (INT* const nowhere : wild<INT>(none_)) {
     EXPECT_EQ(
@@ -149,13 +151,13 @@ class Overlapped_E6 : public Recv_E6 {
   WSAOVERLAPPED as_given_{};
   const uint64_t requests_ = counters()["requests_started"];
 };
-MILLRACE_BOTH_SPI_FAMILIES(Overlapped_E6);
+MILLRACE_ALL_SPI_CONNECTIONS(Overlapped_E6);
 
 int n_routines = 0;
 void CALLBACK count_routine(DWORD, DWORD, LPWSAOVERLAPPED, DWORD) { ++n_routines; }
 
 TEST_P(Overlapped_E6, AFailedStartLeavesTheOverlappedAloneAndNothingCompletes) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   const WSPPROC_TABLE& t = ws().table;
   n_routines = 0;
   for (char* const bad : wild<char>(none_)) {
@@ -179,7 +181,7 @@ TEST_P(Overlapped_E6, AFailedStartLeavesTheOverlappedAloneAndNothingCompletes) {
 }
 
 TEST_P(Overlapped_E6, AReadOnlyOverlappedStartsNothing) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   const uint64_t before = counters()["requests_started"];
   for (void* const bad : wild_outputs(none_, read_only_, sizeof(WSAOVERLAPPED))) {
     auto* const overlapped = static_cast<WSAOVERLAPPED*>(bad);
@@ -200,7 +202,7 @@ TEST_P(Overlapped_E6, ASocketWithoutTheFlagIgnoresABadOne) {  // contract: B5
   EXPECT_EQ(std::string(memory_, n_), "as ever");
 }
 
-TEST_P(Recv_E6, ADatagramStaysForTheNextReceive) {
+TEST_P(Recv_E6_Datagrams, ADatagramStaysForTheNextReceive) {
   const SOCKET s = ws().datagram(family());
   ASSERT_EQ(ws().bind(s, Address::loopback(family())), 0);
   const SOCKET from = ws().datagram(family());
@@ -214,7 +216,7 @@ TEST_P(Recv_E6, ADatagramStaysForTheNextReceive) {
 }
 
 TEST_P(Recv_E6, EachPageOfALargeBufferIsLookedAt) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   constexpr size_t kPages = 16;
   auto* const map = static_cast<char*>(
       mmap(nullptr, kPages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
@@ -233,7 +235,7 @@ TEST_P(Recv_E6, EachPageOfALargeBufferIsLookedAt) {
 }
 
 TEST_P(Recv_E6, APointerThatIsNotAlignedForItsTypeIsAFault) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   ASSERT_EQ(ws().send(client, "kept"), 4);
   alignas(16) char room[128] = {};
   std::memcpy(room + 4, &good_, sizeof good_);
@@ -247,9 +249,11 @@ TEST_P(Recv_E6, APointerThatIsNotAlignedForItsTypeIsAFault) {
 }
 
 class Send_E6 : public SpiFamilyTest {};
-MILLRACE_BOTH_SPI_FAMILIES(Send_E6);
+MILLRACE_ALL_SPI_CONNECTIONS(Send_E6);
+class Send_E6_Datagrams : public SpiFamilyTest {};
+MILLRACE_BOTH_SPI_FAMILIES(Send_E6_Datagrams);
 
-TEST_P(Send_E6, ABadBufferSendsNoDatagram) {
+TEST_P(Send_E6_Datagrams, ABadBufferSendsNoDatagram) {
   const Pages pages;
   const SOCKET to = ws().datagram(family()), from = ws().datagram(family());
   ASSERT_EQ(ws().bind(to, Address::loopback(family())), 0);
@@ -275,7 +279,7 @@ TEST_P(Send_E6, ABadBufferSendsNoDatagram) {
 }
 
 TEST_P(Send_E6, ABadBufferSendsNothing) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   const Pages pages;
   char good[] = "good";
   DWORD n = 0;

@@ -66,22 +66,25 @@ class Recv_Z2 : public SpiFamilyTest {
  protected:
   void SetUp() override {
     SpiFamilyTest::SetUp();
-    std::tie(client, server) = ws().pair(family());
+    std::tie(client, server) = ws().pair(kind());
     lender = std::make_unique<Lender>(ws(), server);
   }
   SOCKET client = INVALID_SOCKET, server = INVALID_SOCKET;
   std::unique_ptr<Lender> lender;
 };
-MILLRACE_BOTH_SPI_FAMILIES(Recv_Z2);
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_Z2);
+class Recv_Z2_Datagrams : public Recv_Z2 {};
+MILLRACE_BOTH_SPI_FAMILIES(Recv_Z2_Datagrams);
 
 TEST_P(Recv_Z2, LendsWhatArrivedWithoutACopy) {
   const auto before = counters();
+  const uint64_t n_copied = has_messages() ? 5 : 0;  // out of libusrsctp
   ASSERT_EQ(ws().send(client, "hello"), 5);
   Lent lent = lender->borrow(server);
   ASSERT_EQ(lent.result, 0) << lent.error;
   EXPECT_EQ(lent.text(), "hello");
   const auto held = counters();
-  EXPECT_EQ(held.at("bytes_copied"), before.at("bytes_copied"));
+  EXPECT_EQ(held.at("bytes_copied"), before.at("bytes_copied") + n_copied);
   EXPECT_EQ(held.at("bytes_lent"), before.at("bytes_lent") + 5);
   EXPECT_EQ(held.at("bytes_delivered"), before.at("bytes_delivered") + 5);
   EXPECT_EQ(held.at("loans_outstanding"), 1u);
@@ -164,7 +167,7 @@ TEST_P(Recv_Z2, AnOverlappedLoanCallsItsRoutine) {
   EXPECT_EQ(lender->give_back(lent), 0);
 }
 
-TEST_P(Recv_Z2, ADatagramComesWithItsSource) {
+TEST_P(Recv_Z2_Datagrams, ADatagramComesWithItsSource) {
   const SOCKET to = ws().datagram(family()), from = ws().datagram(family());
   ASSERT_EQ(ws().bind(to, Address::loopback(family())), 0);
   ASSERT_EQ(ws().bind(from, Address::loopback(family())), 0);
@@ -216,10 +219,10 @@ TEST_P(Recv_Z2, MemoryThatIsNotThereIsRefusedAndTakesNothing) {  // contract: E6
 }
 
 class Recv_Z4 : public Recv_Z2 {};
-MILLRACE_BOTH_SPI_FAMILIES(Recv_Z4);
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_Z4);
 
 TEST_P(Recv_Z4, WhoHoldsAWholeWindowIsRefusedWhileAnotherConnectionGoesOn) {
-  const auto [other_client, other_server] = ws().pair(family());
+  const auto [other_client, other_server] = ws().pair(kind());
   ASSERT_EQ(ws().set_nonblocking(client), 0);
   const std::string block(10'000, 'b');
   size_t sent = 0, held_bytes = 0;
@@ -243,7 +246,7 @@ TEST_P(Recv_Z4, WhoHoldsAWholeWindowIsRefusedWhileAnotherConnectionGoesOn) {
   EXPECT_EQ(lender->give_back(others.buffers), 0);
   EXPECT_EQ(lender->give_back(held), 0);
   while (held_bytes < sent) {
-    const std::string part = ws().recv(server);
+    const std::string part = ws().recv(server, 65536, MSG_PARTIAL);  // the last one may not be whole
     ASSERT_FALSE(part.empty());
     held_bytes += part.size();
   }

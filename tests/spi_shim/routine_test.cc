@@ -52,11 +52,11 @@ struct Receive {
 };
 
 class Recv_B19 : public SpiFamilyTest {};
-MILLRACE_BOTH_SPI_FAMILIES(Recv_B19);
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_B19);
 
 // winsock-rules 45, 53, 54
 TEST_P(Recv_B19, ARoutineRunsOnItsThreadInAnAlertableWaitAndNowhereElse) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   Receive receive;
   ASSERT_EQ(receive.post(ws(), server), SOCKET_ERROR);
   ASSERT_EQ(ws().error, WSA_IO_PENDING);
@@ -79,7 +79,7 @@ TEST_P(Recv_B19, ARoutineRunsOnItsThreadInAnAlertableWaitAndNowhereElse) {
 }
 
 TEST_P(Recv_B19, AnAlertableWaitForEventsRunsRoutines) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   Receive receive;
   ASSERT_EQ(receive.post(ws(), server), SOCKET_ERROR);
   const WSAEVENT event = WSACreateEvent();
@@ -95,7 +95,7 @@ TEST_P(Recv_B19, AnAlertableWaitForEventsRunsRoutines) {
 }
 
 TEST_P(Recv_B19, ASleeperIsWokenByARoutineThatAnotherThreadCompletes) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   std::atomic<bool> is_posted{false};
   std::thread sleeper([&, s = server] {
     Winsock mine(ws().table);
@@ -112,8 +112,8 @@ TEST_P(Recv_B19, ASleeperIsWokenByARoutineThatAnotherThreadCompletes) {
 }
 
 TEST_P(Recv_B19, ABlockingReceiveThatWaitsRunsRoutinesAndGoesOnWaiting) {  // winsock-rules 36
-  const auto [client, server] = ws().pair(family());
-  const auto [other_client, other_server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
+  const auto [other_client, other_server] = ws().pair(kind());
   Receive receive;
   ASSERT_EQ(receive.post(ws(), server), SOCKET_ERROR);
   receive.then = [&, to = other_client] { EXPECT_EQ(ws().send(to, "and now you"), 11); };
@@ -123,7 +123,7 @@ TEST_P(Recv_B19, ABlockingReceiveThatWaitsRunsRoutinesAndGoesOnWaiting) {  // wi
 }
 
 TEST_P(Recv_B19, AThreadThatDoesNotExistIsRefused) {  // winsock-rules 60
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   Receive receive;
   WSATHREADID nobody{reinterpret_cast<HANDLE>(0x7777770), 0};
   EXPECT_EQ(receive.post(ws(), server, &nobody), SOCKET_ERROR);
@@ -135,10 +135,10 @@ TEST_P(Recv_B19, AThreadThatDoesNotExistIsRefused) {  // winsock-rules 60
 }
 
 class Recv_C2 : public SpiFamilyTest {};
-MILLRACE_BOTH_SPI_FAMILIES(Recv_C2);
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_C2);
 
 TEST_P(Recv_C2, ARoutineIsQueuedBeforeAReceiveThatIsDoneAtOnceReturns) {  // winsock-rules 56
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   ASSERT_EQ(ws().send(client, "there"), 5);
   EXPECT_EQ(ws().recv(server, 2), "th");  // the rest is in the inbox
   Receive receive;
@@ -151,10 +151,10 @@ TEST_P(Recv_C2, ARoutineIsQueuedBeforeAReceiveThatIsDoneAtOnceReturns) {  // win
 }
 
 class Recv_B15 : public SpiFamilyTest {};
-MILLRACE_BOTH_SPI_FAMILIES(Recv_B15);
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_B15);
 
 TEST_P(Recv_B15, ARoutineMayReceiveAgain) {  // winsock-rules 57
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   Receive first(4);
   Receive second(4);
   first.then = [&, s = server] { (void)second.post(ws(), s); };
@@ -166,8 +166,8 @@ TEST_P(Recv_B15, ARoutineMayReceiveAgain) {  // winsock-rules 57
 }
 
 TEST_P(Recv_B15, RoutinesOfOneSocketNeverNest) {  // winsock-rules 58
-  const auto [client, server] = ws().pair(family());
-  const auto [other_client, other_server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
+  const auto [other_client, other_server] = ws().pair(kind());
   Receive first(1), second(1), third(1), elsewhere(1);
   bool is_inside = false;
   int n_nested = 0;
@@ -191,11 +191,11 @@ TEST_P(Recv_B15, RoutinesOfOneSocketNeverNest) {  // winsock-rules 58
 }
 
 class Recv_B18 : public SpiFamilyTest {};
-MILLRACE_BOTH_SPI_FAMILIES(Recv_B18);
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_B18);
 
 // winsock-rules 52, 62
 TEST_P(Recv_B18, WithARoutineTheEventIsTheCallersAndAWaitForTheResultIsRefused) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   Receive receive;
   ASSERT_EQ(receive.post(ws(), server), SOCKET_ERROR);
   DWORD n = 0;
@@ -209,10 +209,10 @@ TEST_P(Recv_B18, WithARoutineTheEventIsTheCallersAndAWaitForTheResultIsRefused) 
 }
 
 class Recv_E17 : public SpiFamilyTest {};
-MILLRACE_BOTH_SPI_FAMILIES(Recv_E17);
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_E17);
 
 TEST_P(Recv_E17, CloseEndsEachOutstandingReceiveOnceThroughItsRoutine) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   Receive receives[3];
   for (Receive& receive : receives) ASSERT_EQ(receive.post(ws(), server), SOCKET_ERROR);
   ASSERT_EQ(ws().close(server), 0);
@@ -226,10 +226,10 @@ TEST_P(Recv_E17, CloseEndsEachOutstandingReceiveOnceThroughItsRoutine) {
 }
 
 class Recv_E14 : public SpiFamilyTest {};
-MILLRACE_BOTH_SPI_FAMILIES(Recv_E14);
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_E14);
 
 TEST_P(Recv_E14, AResetReachesTheRoutine) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   Receive receive;
   ASSERT_EQ(receive.post(ws(), server), SOCKET_ERROR);
   const WS_linger hard{1, 0};
@@ -243,10 +243,10 @@ TEST_P(Recv_E14, AResetReachesTheRoutine) {
 }
 
 class Send_B15 : public SpiFamilyTest {};
-MILLRACE_BOTH_SPI_FAMILIES(Send_B15);
+MILLRACE_ALL_SPI_CONNECTIONS(Send_B15);
 
 TEST_P(Send_B15, ASendHasARoutineTooAndAReceiveMayStandInIt) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   Receive sent(4);  // its routine serves a send as well
   Receive answer;
   sent.then = [&, s = server] { (void)answer.post(ws(), s); };
@@ -263,10 +263,10 @@ TEST_P(Send_B15, ASendHasARoutineTooAndAReceiveMayStandInIt) {
 }
 
 class Recv_B21 : public SpiFamilyTest {};
-MILLRACE_BOTH_SPI_FAMILIES(Recv_B21);
+MILLRACE_ALL_SPI_CONNECTIONS(Recv_B21);
 
 TEST_P(Recv_B21, TheEndOfAThreadCancelsWhatItStarted) {  // winsock-rules 142
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   Overlap with_event(10);
   Overlap of_this_thread(10);
   Receive with_routine;
@@ -290,7 +290,7 @@ TEST_P(Recv_B21, TheEndOfAThreadCancelsWhatItStarted) {  // winsock-rules 142
 }
 
 TEST_P(Recv_B21, ARoutineThatIsQueuedWhenItsThreadEndsIsDropped) {
-  const auto [client, server] = ws().pair(family());
+  const auto [client, server] = ws().pair(kind());
   Receive receive;
   std::thread starter([&, s = server, c = client] {
     Winsock mine(ws().table);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SCTP as a program sees it: SOCK_SEQPACKET of IPPROTO_SCTP, and the catalog's second entry without
 // MSG_PARTIAL.
-#include "tests/support/spi.h"
+#include "tests/spi_shim/extensions_support.h"
 
 #include <thread>
 
@@ -123,11 +123,87 @@ TEST_P(SpiSctp, TheOptionsOfMessagesAreThere) {
   EXPECT_EQ(ws().set_option(client, WS_SOL_SOCKET, WS_SO_KEEPALIVE, 1), 0);
 }
 
-TEST_P(SpiSctp, TcpsExtensionsAreNotItsOwn) {
+TEST_P(SpiSctp, OptionsOfOthersAreNotItsOwn) {
   const SOCKET s = sctp();
   EXPECT_EQ(ws().set_option(s, WS_IPPROTO_UDP, 0, 0), SOCKET_ERROR);
   EXPECT_EQ(ws().send(s, "nobody"), SOCKET_ERROR);
   EXPECT_EQ(ws().error, WSAENOTCONN);
+}
+
+TEST_P(SpiSctp, TransmitFileIsTcps) {
+  const auto [client, server] = connected();
+  GUID id = WSAID_TRANSMITFILE;
+  LPFN_TRANSMITFILE transmit = nullptr;
+  DWORD n = 0;
+  ASSERT_EQ(ws().table.lpWSPIoctl(client, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &transmit,
+                                  sizeof transmit, &n, nullptr, nullptr, nullptr, &ws().error),
+            0);
+  EXPECT_FALSE(transmit(client, nullptr, 0, 0, nullptr, nullptr, 0));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAEOPNOTSUPP));
+}
+
+class Recv_B20 : public SpiSctp {};
+MILLRACE_BOTH_SPI_FAMILIES(Recv_B20);
+
+TEST_P(Recv_B20, ARoutineHasTheFlagsOfItsPart) {  // contract: B14
+  struct Part {
+    WSAOVERLAPPED overlapped{};
+    char memory[6];
+    DWORD n = 0, flags = 77;
+  } parts[2];
+  const auto [client, server] = connected();
+  for (Part& part : parts) {
+    WSABUF buffer{sizeof part.memory, part.memory};
+    DWORD flags = 0;
+    const auto on_done = [](DWORD error, DWORD n_bytes, LPWSAOVERLAPPED overlapped, DWORD flags_of_it) {
+      EXPECT_EQ(error, 0u);
+      reinterpret_cast<Part*>(overlapped)->n = n_bytes;
+      reinterpret_cast<Part*>(overlapped)->flags = flags_of_it;
+    };
+    ASSERT_EQ(ws().table.lpWSPRecv(server, &buffer, 1, nullptr, &flags, &part.overlapped, on_done, nullptr,
+                                   &ws().error),
+              SOCKET_ERROR);
+    ASSERT_EQ(ws().error, WSA_IO_PENDING);
+  }
+  ASSERT_EQ(ws().send(client, "ten bytes."), 10);
+  while (parts[1].n == 0) ASSERT_EQ(SleepEx(20'000, TRUE), DWORD{WAIT_IO_COMPLETION});
+  EXPECT_EQ(std::string(parts[0].memory, parts[0].n) + std::string(parts[1].memory, parts[1].n), "ten bytes.");
+  EXPECT_EQ(parts[0].flags, DWORD{MSG_PARTIAL});
+  EXPECT_EQ(parts[1].flags, 0u);
+}
+
+TEST_P(SpiSctp, AReceiveWithoutRoomForAWholeMessageEndsAndLeavesIt) {  // contract: B10 b
+  const auto [client, server] = connected([this] { return ws().socket_of(whole_messages(family())); });
+  Overlap narrow(4), wide(100);
+  ws().post_recv(server, narrow);
+  ws().post_recv(server, wide);
+  ASSERT_EQ(ws().send(client, "ten bytes."), 10);
+  EXPECT_EQ(ws().result(server, narrow, true), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAEMSGSIZE);
+  EXPECT_EQ(ws().finish(server, wide), "ten bytes.");
+}
+
+TEST_P(SpiSctp, APortHasAPacketForEachMessageAndForTheEnd) {
+  const auto [client, server] = connected();
+  PortOfTest port;
+  ASSERT_TRUE(port.add(server, 7));
+  Overlap first(100), second(100), third(100);
+  for (Overlap* overlap : {&first, &second, &third}) {
+    ASSERT_EQ(ws().post_recv(server, *overlap), SOCKET_ERROR);
+    ASSERT_EQ(ws().error, WSA_IO_PENDING);
+  }
+  ASSERT_EQ(ws().send(client, "one"), 3);
+  ASSERT_EQ(ws().send(client, "three"), 5);
+  ASSERT_EQ(ws().shutdown(client, SD_SEND), 0);
+  for (const auto& [overlap, n_bytes] : {std::pair(&first, 3u), std::pair(&second, 5u), std::pair(&third, 0u)}) {
+    const Packet packet = port.take();
+    EXPECT_EQ(packet.ok, n_bytes != 0 ? TRUE : FALSE);
+    EXPECT_EQ(packet.overlapped, overlap->get());
+    EXPECT_EQ(packet.bytes, n_bytes);
+    EXPECT_EQ(packet.key, 7u);
+  }
+  EXPECT_EQ(ws().result(server, third, false), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAEDISCON);
 }
 
 }  // namespace

@@ -44,12 +44,12 @@ class Recv_E1 : public ConnectedTest {
     EXPECT_EQ(udp->receive().error, WsaError::kNetDown);
     EXPECT_EQ(udp->post_receive(10).started, WsaError::kNetDown);
     EXPECT_EQ(udp->send(bytes_of("x"), at_peer(kPeerPort)).error, WsaError::kNetDown);
-    App late(*this, Transport::kTcp, family());
+    App late(*this, transport(), family());
     EXPECT_EQ(late.connect(at_peer(80)), WsaError::kNetDown);
   }
   std::unique_ptr<App> udp;
 };
-MILLRACE_BOTH_FAMILIES(Recv_E1);
+MILLRACE_ALL_CONNECTIONS(Recv_E1);
 
 TEST_P(Recv_E1, ALinkThatStaysDownFailsWhatWaitsAndWhatFollows) {
   Posted& stream = app->post_receive(10);
@@ -78,7 +78,7 @@ TEST_P(Recv_E1, ALinkThatComesBackInTimeChangesNothing) {
   advance(kPatienceMs - 2 * kLookMs);
   set_link(true);
   advance(2 * kPatienceMs);
-  flow->send(tcp().ack().data("stream"));
+  say("stream");
   peer().send(udp_frame(family(), kPeerPort, kPort, bytes_of("datagram")));
   run();
   EXPECT_EQ(stream.text(), "stream");
@@ -86,7 +86,7 @@ TEST_P(Recv_E1, ALinkThatComesBackInTimeChangesNothing) {
 }
 
 TEST_P(Recv_E1, WhatHadArrivedIsStillDelivered) {
-  flow->send(tcp().ack().data("stream"));
+  say("stream");
   peer().send(udp_frame(family(), kPeerPort, kPort, bytes_of("datagram")));
   run();
   lose_link();
@@ -107,7 +107,7 @@ TEST_P(Recv_E1, ALinkThatComesBackLateServesDatagramsAndNewConnections) {
   EXPECT_EQ(app->receive().error, WsaError::kNetDown) << "a connection does not come back";
   peer().forget();
   reconnect(0xffff);
-  flow->send(tcp().ack().data("new"));
+  say("new");
   run();
   EXPECT_EQ(app->text(), "new");
 }
@@ -166,10 +166,8 @@ TEST_P(Recv_E1, AConnectOnItsWayFailsAndSoDoesWhatNobodyAcceptedYet) {
   udp.reset();
   config.ports.front().link_down_ms = 2000;  // before the connect gives up by itself
   restart();
-  Flow waiting(*this, family(), 40001, 80);
-  waiting.connect();
-  run();
-  App connecting(*this, Transport::kTcp, family());
+  connect_from(40001);
+  App connecting(*this, transport(), family());
   ASSERT_EQ(connecting.connect(at_peer(81)), WsaError::kWouldBlock);
   run();
   lose_link();

@@ -200,6 +200,26 @@ TEST_P(Recv_B10, ReceivesThatWaitShareALongMessage) {
   EXPECT_EQ(second.flags(), 0u);
 }
 
+TEST_P(Recv_B10, AReceiveThatIsFullDoesNotWaitForTheEndOfTheMessage) {
+  Posted& pending = server->post_receive(4);
+  (void)client->post_send(bytes_of("begun, "), MSG_PARTIAL);
+  run();
+  ASSERT_FALSE(pending.is_pending());
+  EXPECT_EQ(pending.text(), "begu");
+  EXPECT_EQ(pending.flags(), uint32_t{MSG_PARTIAL});
+  Posted& late = server->post_receive(3);
+  Posted& last = server->post_receive(100);
+  run();
+  ASSERT_FALSE(late.is_pending());
+  EXPECT_EQ(late.text(), "n, ");
+  EXPECT_EQ(late.flags(), uint32_t{MSG_PARTIAL});
+  EXPECT_TRUE(last.is_pending());
+  client->send("done");
+  run();
+  EXPECT_EQ(last.text(), "done");
+  EXPECT_EQ(last.flags(), 0u);
+}
+
 // (b)
 TEST_P(Recv_B10, WithoutMsgPartialTheMessageStaysForAReceiveWithRoom) {
   whole_messages = true;
@@ -296,21 +316,6 @@ TEST_P(Send_B13, WithoutMsgPartialInTheProtocolItIsRefused) {
   whole_messages = true;
   reopen();
   EXPECT_EQ(client->post_send(bytes_of("part"), MSG_PARTIAL).started, WsaError::kOpNotSupp);
-}
-
-class Recv_Z2 : public SctpPairTest {};
-MILLRACE_BOTH_FAMILIES(Recv_Z2);
-
-TEST_P(Recv_Z2, MessagesAreLentOneByOne) {
-  client->send("one");
-  client->send("two");
-  run();
-  Lent first = server->borrow();
-  EXPECT_EQ(first.text(), "one");
-  Lent second = server->borrow();
-  EXPECT_EQ(second.text(), "two");
-  EXPECT_EQ(give_back(stack(), first.buffers), WsaError::kOk);
-  EXPECT_EQ(give_back(stack(), second.buffers), WsaError::kOk);
 }
 
 }  // namespace

@@ -48,8 +48,8 @@ void Association::sum_up(Bytes& packet) {
 
 const StackTest* sctp_clock = nullptr;
 
-Association::Association(StackTest& world, uint8_t family, uint16_t own_port, uint16_t stack_port)
-    : world_(world), family_(family), own_port_(own_port), stack_port_(stack_port) {}
+Association::Association(StackTest& world, uint8_t family, uint16_t own_port, uint16_t stack_port, Host host)
+    : world_(world), family_(family), host_(host), own_port_(own_port), stack_port_(stack_port) {}
 
 Bytes Association::init_body() const {
   Bytes body;
@@ -61,17 +61,32 @@ Bytes Association::init_body() const {
   return body;
 }
 
-void Association::connect() {
-  send({Chunk::kInit, 0, init_body()}, 0);
+Chunk Association::init(const Bytes& parameters) const {
+  Bytes body = init_body();
+  put(body, parameters);
+  return {Chunk::kInit, 0, body};
+}
+
+Bytes Association::ask_for_cookie() {
+  send(init(), 0);
   world_.run();
   const auto answer = next(Chunk::kInitAck);
-  ASSERT_TRUE(answer) << "no INIT ACK";
+  if (!answer) return {};
   stack_tag_ = get32(answer->value, 0);
   last_tsn_ = get32(answer->value, 12) - 1;
-  send({Chunk::kCookieEcho, 0, cookie_in(answer->value)});
+  return cookie_in(answer->value);
+}
+
+bool Association::echo(const Bytes& cookie) {
+  send({Chunk::kCookieEcho, 0, cookie});
   world_.run();
-  ASSERT_TRUE(next(Chunk::kCookieAck)) << "no COOKIE ACK";
-  is_up = true;
+  return is_up = next(Chunk::kCookieAck).has_value();
+}
+
+void Association::connect() {
+  const Bytes cookie = ask_for_cookie();
+  ASSERT_FALSE(cookie.empty()) << "no INIT ACK";
+  ASSERT_TRUE(echo(cookie)) << "no COOKIE ACK";
 }
 
 void Association::accept() {
@@ -89,6 +104,24 @@ void Association::accept() {
   send({Chunk::kCookieAck, 0, {}});
   world_.run();
   is_up = true;
+}
+
+// RFC 9260 9.2
+void Association::shut_down() {
+  take();
+  Bytes body;
+  put32(body, last_tsn_);
+  send({Chunk::kShutdown, 0, body});
+  world_.run();
+  ASSERT_TRUE(next(Chunk::kShutdownAck)) << "no SHUTDOWN ACK";
+  send({Chunk::kShutdownComplete, 0, {}});
+  world_.run();
+}
+
+bool Association::is_acknowledged() {
+  std::optional<uint32_t> last;
+  while (const auto sack = next(Chunk::kSack)) last = get32(sack->value, 0);
+  return last == own_tsn_ - 1;
 }
 
 void Association::forget() {
@@ -129,16 +162,19 @@ Bytes Association::packet_of(const Chunk& chunk, uint32_t tag) const {
 void Association::send(const Chunk& chunk, uint32_t tag) { send_raw(packet_of(chunk, tag)); }
 
 void Association::send_raw(Bytes packet) {
-  Frame frame = ip_frame(family_);
+  Frame frame = ip_frame(family_, host_);
   frame.ip->protocol = kSctp;
   frame.payload = std::move(packet);
   world_.peer().send(std::move(frame));
 }
 
 void Association::take() {
-  while (const auto arrival = world_.peer().next([](const Frame& f) { return f.ip && f.ip->protocol == kSctp; })) {
+  const auto is_mine = [this](const Frame& f) {
+    return f.ip && f.ip->protocol == kSctp && f.ip->target == address_of(host_, family_) &&
+           f.payload.size() >= kHeaderBytes && get16(f.payload, 2) == own_port_;
+  };
+  while (const auto arrival = world_.peer().next(is_mine)) {
     const Bytes& packet = arrival->frame.payload;
-    ASSERT_GE(packet.size(), kHeaderBytes);
     EXPECT_TRUE(is_right(packet)) << "a wrong CRC32c";
     stack_port_ = get16(packet, 0);
     for (size_t at = kHeaderBytes; at + kChunkHeaderBytes <= packet.size();) {

@@ -16,6 +16,8 @@
 namespace millrace::test {
 
 inline constexpr uint8_t kSctp = 132;
+/// Copies of a received byte that are counted (stack/SCTP.md, Cost).
+inline constexpr uint64_t kSctpCopies = 2;
 
 struct Chunk {
   static constexpr uint8_t kData = 0, kInit = 1, kInitAck = 2, kSack = 3, kHeartbeat = 4, kHeartbeatAck = 5,
@@ -33,12 +35,21 @@ extern const StackTest* sctp_clock;
 
 class Association {
  public:
-  Association(StackTest& world, uint8_t family, uint16_t own_port, uint16_t stack_port);
+  Association(StackTest& world, uint8_t family, uint16_t own_port, uint16_t stack_port,
+              Host host = Host::kPeer);
 
   /// To a listener of the Stack's; fails the test if it does not come about.
   void connect();
+  /// The first half of connect(). @return the cookie, empty: the Stack has not answered
+  Bytes ask_for_cookie();
+  /// Its second half, which a test may do with another cookie. @return false: no COOKIE ACK
+  bool echo(const Bytes& cookie);
+  /// The INIT chunk that begins it. @param parameters  behind the ones that it must have
+  Chunk init(const Bytes& parameters = {}) const;
   /// Answers the INIT of a socket that connects to this port.
   void accept();
+  /// SHUTDOWN, SHUTDOWN ACK, SHUTDOWN COMPLETE. Fails the test if the Stack does not answer.
+  void shut_down();
   /// The numbers of a peer that knows nothing of what was before.
   void forget();
 
@@ -51,6 +62,10 @@ class Association {
   static void sum_up(Bytes& packet);
   /// What the Stack expects in packets of ours.
   uint32_t tag() const { return stack_tag_; }
+  /// To send in the name of another: what the Stack expects from that one.
+  void steal_tag_of(const Association& other) { stack_tag_ = other.stack_tag_; }
+  /// Of the Stack's DATA: the last number without a gap before it.
+  uint32_t last_tsn() const { return last_tsn_; }
   /// The packet's bytes with a right checksum.
   Bytes packet_of(const Chunk& chunk, uint32_t tag) const;
 
@@ -58,6 +73,8 @@ class Association {
   std::optional<Chunk> next(uint8_t type);
   /// Tells of all DATA that next() or take() has seen.
   void acknowledge();
+  /// The Stack has acknowledged all DATA of ours, by what came until now.
+  bool is_acknowledged();
   /// Everything that came, to look for in next().
   void take();
   /// Of messages whose parts came in order: all their bytes.
@@ -71,6 +88,7 @@ class Association {
 
   StackTest& world_;
   const uint8_t family_;
+  const Host host_;
   const uint16_t own_port_;
   uint16_t stack_port_;
   uint32_t own_tag_ = 0x11111111;

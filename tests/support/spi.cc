@@ -108,6 +108,13 @@ void PrintTo(const Address& address, std::ostream* out) {
   *out << text << " port " << address.port();
 }
 
+std::string name_of(const ConnectionKind& kind) {
+  std::string name = kind.type == WS_SOCK_SEQPACKET ? "sctp_" : "";
+  return name += kind.family == WS_AF_INET ? "v4" : "v6";
+}
+
+void PrintTo(const ConnectionKind& kind, std::ostream* out) { *out << name_of(kind); }
+
 Overlap::Overlap(size_t room) : memory(room) { overlapped.hEvent = WSACreateEvent(); }
 
 Overlap::~Overlap() { WSACloseEvent(overlapped.hEvent); }
@@ -326,16 +333,16 @@ bool Winsock::is_ready(SOCKET s, char what, LONG timeout_ms) {
   return n == 1;
 }
 
-std::pair<SOCKET, Address> Winsock::listener(int family) {
-  const SOCKET s = stream(family);
-  EXPECT_EQ(bind(s, Address::loopback(family)), 0) << error;
+std::pair<SOCKET, Address> Winsock::listener(ConnectionKind kind) {
+  const SOCKET s = socket(kind);
+  EXPECT_EQ(bind(s, Address::loopback(kind.family)), 0) << error;
   EXPECT_EQ(listen(s), 0) << error;
   return {s, name_of(s)};
 }
 
-std::pair<SOCKET, SOCKET> Winsock::pair(int family) {
-  const auto [l, address] = listener(family);
-  const SOCKET client = stream(family);
+std::pair<SOCKET, SOCKET> Winsock::pair(ConnectionKind kind) {
+  const auto [l, address] = listener(kind);
+  const SOCKET client = socket(kind);
   EXPECT_EQ(connect(client, address), 0) << error;
   const SOCKET server = accept(l);
   EXPECT_NE(server, INVALID_SOCKET) << error;

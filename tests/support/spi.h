@@ -59,11 +59,24 @@ struct Overlap {
   DWORD flags = 0;
 };
 
+/// What a connection is of: streams of a family, if nothing else is said, or messages over SCTP.
+struct ConnectionKind {
+  ConnectionKind(int address_family, int socket_type = WS_SOCK_STREAM)
+      : family(address_family), type(socket_type) {}
+  int family;
+  int type;
+};
+std::string name_of(const ConnectionKind& kind);
+void PrintTo(const ConnectionKind& kind, std::ostream* out);
+
 class Winsock {
  public:
   explicit Winsock(const WSPPROC_TABLE& procedures) : table(procedures) {}
 
   SOCKET socket(int family, int type, DWORD flags = WSA_FLAG_OVERLAPPED);
+  SOCKET socket(ConnectionKind kind, DWORD flags = WSA_FLAG_OVERLAPPED) {
+    return socket(kind.family, kind.type, flags);
+  }
   /// From what WSPDuplicateSocket or the catalog said.
   SOCKET socket_of(WSAPROTOCOL_INFOW info);
   SOCKET stream(int family) { return socket(family, WS_SOCK_STREAM); }
@@ -104,9 +117,9 @@ class Winsock {
   bool is_ready(SOCKET s, char what, LONG timeout_ms = 0);
 
   /// A listener on a port of its own choice, bound to the loopback address.
-  std::pair<SOCKET, Address> listener(int family);
+  std::pair<SOCKET, Address> listener(ConnectionKind kind);
   /// Both ends of a connection over the loopback.
-  std::pair<SOCKET, SOCKET> pair(int family);
+  std::pair<SOCKET, SOCKET> pair(ConnectionKind kind);
   /// Closes what any Winsock has opened and nobody closed.
   void close_all();
 
@@ -134,15 +147,24 @@ class SpiTest : public testing::Test {
   uint64_t mbufs_at_start_ = 0;
 };
 
-class SpiFamilyTest : public SpiTest, public testing::WithParamInterface<int> {
+class SpiFamilyTest : public SpiTest, public testing::WithParamInterface<ConnectionKind> {
  protected:
-  int family() const { return GetParam(); }
+  ConnectionKind kind() const { return GetParam(); }
+  int family() const { return kind().family; }
+  bool has_messages() const { return kind().type == WS_SOCK_SEQPACKET; }
+  /// What a receive answers at the graceful end of a connection (contract: B12 E15).
+  INT graceful_end() const { return has_messages() ? WSAEDISCON : 0; }
 };
 
-#define MILLRACE_BOTH_SPI_FAMILIES(suite)                      \
-  INSTANTIATE_TEST_SUITE_P(                                    \
-      Family, suite, testing::Values(WS_AF_INET, WS_AF_INET6), \
-      [](const auto& test) { return test.param == WS_AF_INET ? "v4" : "v6"; })
+#define MILLRACE_SPI_SUITE(suite, ...)                                  \
+  INSTANTIATE_TEST_SUITE_P(Family, suite, testing::Values(__VA_ARGS__), \
+                           [](const auto& test) { return name_of(ConnectionKind(test.param)); })
+#define MILLRACE_BOTH_SPI_FAMILIES(suite) MILLRACE_SPI_SUITE(suite, WS_AF_INET, WS_AF_INET6)
+/// Over streams and over messages, where a connection is a connection.
+#define MILLRACE_ALL_SPI_CONNECTIONS(suite)                 \
+  MILLRACE_SPI_SUITE(suite, WS_AF_INET, WS_AF_INET6,        \
+                     ConnectionKind(WS_AF_INET, WS_SOCK_SEQPACKET), \
+                     ConnectionKind(WS_AF_INET6, WS_SOCK_SEQPACKET))
 
 /// The provider's counters by name; empty when it does not run.
 std::map<std::string, uint64_t> counters();

@@ -98,20 +98,40 @@ class StackTest : public testing::Test {
   std::unique_ptr<Peer> peer_;
 };
 
+/// What a test is run over: a family, and for connections streams or messages. Most suites name a family alone.
+struct ConnectionKind {
+  ConnectionKind(int ip_version, Transport of = Transport::kTcp)
+      : family(static_cast<uint8_t>(ip_version)), transport(of) {}
+  uint8_t family;
+  Transport transport;
+};
+
+inline std::string name_of(const ConnectionKind& kind) {
+  return (kind.transport == Transport::kSctp ? "sctp_v" : "v") + std::to_string(kind.family);
+}
+inline void PrintTo(const ConnectionKind& kind, std::ostream* out) { *out << name_of(kind); }
+
 /// The same test over IPv4 and IPv6.
-class FamilyTest : public StackTest, public testing::WithParamInterface<int> {
+class FamilyTest : public StackTest, public testing::WithParamInterface<ConnectionKind> {
  public:
-  uint8_t family() const { return static_cast<uint8_t>(GetParam()); }
+  uint8_t family() const { return GetParam().family; }
+  Transport transport() const { return GetParam().transport; }
+  bool has_messages() const { return transport() == Transport::kSctp; }
   Endpoint at_stack(uint16_t port) const { return {address_of(Host::kStack, family()), port}; }
   Endpoint at_peer(uint16_t port) const { return {address_of(Host::kPeer, family()), port}; }
 };
 
-inline std::string family_name(const testing::TestParamInfo<int>& info) {
-  return "v" + std::to_string(info.param);
-}
+inline std::string family_name(const testing::TestParamInfo<ConnectionKind>& info) { return name_of(info.param); }
 
 /// Runs the TEST_Ps of a FamilyTest over both families.
 #define MILLRACE_BOTH_FAMILIES(suite) \
   INSTANTIATE_TEST_SUITE_P(Family, suite, testing::Values(4, 6), millrace::test::family_name)
+
+/// And those whose connections may as well be of messages, over SCTP, too.
+#define MILLRACE_ALL_CONNECTIONS(suite)                                                           \
+  INSTANTIATE_TEST_SUITE_P(Family, suite,                                                         \
+                           testing::Values(4, 6, ConnectionKind(4, Transport::kSctp),             \
+                                           ConnectionKind(6, Transport::kSctp)),                  \
+                           millrace::test::family_name)
 
 }  // namespace millrace::test
