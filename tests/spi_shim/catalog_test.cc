@@ -22,7 +22,7 @@ DWORD id_of(const CatalogMatch& match) {
 }
 
 TEST(Catalog, PublishesTcpAndUdpForBothFamilies) {  // winsock-rules 15, 69
-  ASSERT_EQ(catalog().size(), 8U);
+  ASSERT_EQ(catalog().size(), MILLRACE_SCTP ? 8U : 4U);
   std::set<std::u16string> names;
   DWORD id = 1001;
   for (const WSAPROTOCOL_INFOW& e : catalog().first(4)) {

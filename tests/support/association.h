@@ -26,6 +26,7 @@ struct Chunk {
   uint8_t type = 0;
   uint8_t flags = 0;
   Bytes value;
+  IpAddress from = {}, to = {};  ///< of one that came
 };
 
 /// Whose virtual time libusrsctp sees as the time of day, by which it judges how long ago it sent what.
@@ -37,6 +38,8 @@ class Association {
 
   /// To a listener of the Stack's; fails the test if it does not come about.
   void connect();
+  /// The same up to the COOKIE ECHO, whatever comes then.
+  void ask();
   /// Answers the INIT of a socket that connects to this port.
   void accept();
   /// The numbers of a peer that knows nothing of what was before.
@@ -63,11 +66,16 @@ class Association {
   /// Of messages whose parts came in order: all their bytes.
   Bytes take_bytes();
 
+  /// Between which addresses what is sent travels, and what INIT and INIT ACK list beside.
+  IpAddress from, to;
+  std::vector<IpAddress> listed;
   uint32_t window_bytes = 100000;
+  bool damages_cookie = false;  ///< the last byte of it comes back as another one
   bool is_up = false;
 
  private:
   Bytes init_body() const;
+  bool is_listed(const IpAddress& address) const;
 
   StackTest& world_;
   const uint8_t family_;
