@@ -105,7 +105,8 @@ void SctpAssociation::choose() noexcept {
   const auto best = std::min_element(paths_.begin(), paths_.end(), [](const Path& a, const Path& b) {
     return std::pair(!a.is_confirmed, a.n_errors) < std::pair(!b.is_confirmed, b.n_errors);
   });
-  in_use_ = static_cast<size_t>(best - paths_.begin());
+  const auto chosen = static_cast<size_t>(best - paths_.begin());
+  if (std::exchange(in_use_, chosen) != chosen) ++n_changes_;
 }
 
 bool SctpAssociation::note(SctpBytes packet, uint64_t now_ns) noexcept {

@@ -66,12 +66,13 @@ class SctpAssociation {
 
   /// Where a packet goes. @param came_by  of an answer: the question's way, reversed
   SctpPath route(SctpBytes packet, Occasion occasion, const SctpPath& came_by, uint64_t now_ns) noexcept;
-  /// A packet has come: heartbeats of ours that it answers. @return the path in use may be another one now
+  /// A packet has come. @return it answers heartbeats of ours
   bool note(SctpBytes packet, uint64_t now_ns) noexcept;
   /// The HEARTBEATs that are due.
   std::vector<Probe> due_probes(uint64_t now_ns);
   uint64_t next_probe_ns() const noexcept;
-  size_t path_in_use() const noexcept { return in_use_; }
+  /// How often another path was taken since the last call.
+  uint32_t take_changes() noexcept { return std::exchange(n_changes_, 0); }
 
   uint32_t own_tag = 0;   ///< in packets to us
   uint32_t peer_tag = 0;  ///< in packets to the peer
@@ -101,6 +102,7 @@ class SctpAssociation {
   const SctpFlow flow_;
   std::vector<Path> paths_;  ///< the first is the primary
   size_t in_use_ = 0;
+  uint32_t n_changes_ = 0;
   uint64_t timeout_at_ns_ = 0;  ///< the last one: all that a timer sends is one
   std::optional<uint32_t> highest_tsn_;
   bool awaits_heartbeat_ = false;  ///< of libusrsctp's own

@@ -61,6 +61,7 @@ void SctpEngine::input(const SctpPath& path, SctpBytes packet, uint8_t ecn) noex
     note(first, packet);
     std::vector<uint8_t> rest;
     if (association != nullptr && association->has_several_paths() && in_hand_.association->note(packet, stack_.now_ns())) {
+      stack_.counters.sctp_failovers += in_hand_.association->take_changes();
       rest = without_heartbeats(packet);
       packet = rest;
     }
@@ -163,9 +164,8 @@ SctpPath SctpEngine::route(SctpAssociation* association, bool is_answer, SctpByt
   }
   using Occasion = SctpAssociation::Occasion;
   const Occasion occasion = is_answer ? Occasion::kAnswer : is_ticking_ ? Occasion::kTimer : Occasion::kCall;
-  const size_t before = association->path_in_use();
   const SctpPath path = association->route(packet, occasion, in_hand_.flow.path, stack_.now_ns());
-  if (association->path_in_use() != before) ++stack_.counters.sctp_failovers;
+  stack_.counters.sctp_failovers += association->take_changes();
   return path;
 }
 
@@ -257,12 +257,11 @@ void SctpEngine::probe(uint64_t now_ns) noexcept {
   for (SctpAssociation* const association : watched_) {
     if (now_ns < association->next_probe_ns()) continue;
     const SctpFlow& flow = association->flow();
-    const size_t before = association->path_in_use();
     for (const SctpAssociation::Probe& each : association->due_probes(now_ns)) {
       (void)send_sctp(each.path, heartbeat_packet(flow.local_port, flow.peer_port, association->peer_tag, each.number), 0,
                       kTtl);
     }
-    if (association->path_in_use() != before) ++stack_.counters.sctp_failovers;
+    stack_.counters.sctp_failovers += association->take_changes();
   }
 }
 
