@@ -228,6 +228,7 @@ void SctpSocket::on_port_lost() noexcept {
     for (Socket* child : listening->queue) child->on_port_lost();
   }
   if (endpoint_ == nullptr || !stack_.is_cut_off(*this)) return;
+  if (flow_ && stack_.sctp().has_way(*flow_)) return;
   close_sctp(std::exchange(endpoint_, nullptr), false);
   end(WsaError::kNetDown);
 }

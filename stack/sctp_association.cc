@@ -81,6 +81,12 @@ void SctpAssociation::begin(uint32_t own, uint32_t peer) noexcept {
   awaits_heartbeat_ = false;
 }
 
+std::vector<SctpPath> SctpAssociation::paths() const {
+  std::vector<SctpPath> all;
+  for (const Path& each : paths_) all.push_back(each.path);
+  return all;
+}
+
 SctpPath SctpAssociation::route(SctpBytes packet, Occasion occasion, const SctpPath& came_by, uint64_t now_ns) noexcept {
   const Content content = content_of(packet);
   const bool is_again = content.has_data && highest_tsn_ && !is_before(*highest_tsn_, content.first_tsn);

@@ -58,6 +58,7 @@ class SctpAssociation {
   /// By which it was set up.
   const SctpFlow& flow() const noexcept { return flow_; }
   bool has_several_paths() const noexcept { return paths_.size() > 1; }
+  std::vector<SctpPath> paths() const;
 
   /// It begins, or begins anew, with one path.
   void begin(uint32_t own_tag, uint32_t peer_tag) noexcept;

@@ -71,6 +71,8 @@ class SctpEngine {
   /// its end.
   void hold(const SctpFlow& flow);
   void let_go(const SctpFlow& flow) noexcept;
+  /// A path of the association leads out of a port of ours.
+  bool has_way(const SctpFlow& flow) noexcept;
 
  private:
   struct Listener {

@@ -242,6 +242,11 @@ void SctpEngine::open_paths(SctpAssociation& association) {
   if (association.has_several_paths() && association.n_holders != 0) watch(association);
 }
 
+bool SctpEngine::has_way(const SctpFlow& flow) noexcept {
+  const auto paths = associations_.find(flow)->paths();
+  return paths.size() > 1 && std::any_of(paths.begin(), paths.end(), has_route);
+}
+
 void SctpEngine::watch(SctpAssociation& association) {
   if (!std::exchange(association.is_watched, true)) watched_.push_back(&association);
 }

@@ -262,6 +262,40 @@ TEST_P(SctpPaths, ClosingGoesOnByTheSecondPathToo) {
   EXPECT_EQ(shutdown->to, second);
 }
 
+/// The second address is another port's, where nobody answers.
+class SctpPorts : public SctpPathsTest {
+ protected:
+  void SetUp() override {
+    SctpPathsTest::SetUp();
+    stop();
+    config.ports.front().addresses = {*parse_own_address("10.0.0.2/24"), *parse_own_address("fd00::2/64")};
+    config.ports.push_back(config.ports.front());
+    config.ports.back().device = "net_ring_wire2_a";
+    config.ports.back().addresses = {*parse_own_address("10.9.0.2/24"), *parse_own_address("fd09::2/64")};
+    start();
+  }
+  /// Beyond link_down_ms.
+  void lose_first_port() {
+    set_link(false);
+    advance(12'000);
+  }
+};
+MILLRACE_BOTH_FAMILIES(SctpPorts);
+
+TEST_P(SctpPorts, APortThatIsLostEndsNoConnectionThatHasAnotherWay) {
+  accept();
+  lose_first_port();
+  EXPECT_EQ(app->receive().error, WsaError::kWouldBlock);
+  EXPECT_EQ(app->send("by the other").error, WsaError::kOk);
+}
+
+TEST_P(SctpPorts, APortThatIsLostEndsAConnectionThatHasNoOther) {
+  remote->listed.clear();
+  accept();
+  lose_first_port();
+  EXPECT_EQ(app->receive().error, WsaError::kNetDown);
+}
+
 TEST_P(SctpPaths, WhoIsNotListedIsAStranger) {  // RFC 9260 8.4
   accept();
   const Chunk data = remote->data(bytes_of("from elsewhere"));
