@@ -26,7 +26,8 @@ GOALS = [("echo-spin", "epoll-spin", "<=", 0.85), ("requests-64", "epoll-spin", 
 # of pairs of processes: (path-test, compared with, which side, goal)
 PATH_GOALS = [("memif-tcp", "raw-frames", "<=", 2.0), ("memif-udp", "raw-frames", "<=", 1.7),
               ("memif-tcp", "loopback-tcp", "<=", 0.125), ("memif-udp", "loopback-udp", "<=", 0.125),
-              ("memif-bulk", "loopback-bulk", ">=", 1.5), ("jumbo-bulk", "loopback-bulk", ">=", 2.5)]
+              ("memif-bulk", "loopback-bulk", ">=", 1.5), ("jumbo-bulk", "loopback-bulk", ">=", 2.5),
+              ("memif-sctp", "memif-tcp"), ("memif-sctp-messages", "memif-tcp-messages")]
 REFERENCES = ("epoll-spin", "epoll-block")
 MOST_RESIDENT_MIB = 64
 
@@ -73,15 +74,21 @@ def limit_of(stages):
 
 
 def path_rows(out):
-    """{path-test: {round: value}}: us of a round trip, Gbit/s of bulk."""
-    values = {}
+    """{path-test: {round: value}}: us of a round trip, Gbit/s of bulk, messages a second; bytes copied per delivered."""
+    values, copied = {}, {}
     for name in glob.glob(out + "/*.client.json"):
         what, number = re.fullmatch(r"(.*)\.(\d+)\.client\.json", os.path.basename(name)).groups()
         with open(name) as file:
             run = json.load(file)
-        value = run["received"]["bits_per_s"] * 1e-9 if what.endswith("bulk") else run["round_trip_ns"]["p50"] * 1e-3
+        value = (run["received"]["bits_per_s"] * 1e-9 if what.endswith("bulk") else
+                 run["messages_per_s"] if what.endswith("messages") else run["round_trip_ns"]["p50"] * 1e-3)
         values.setdefault(what, {})[int(number)] = value
-    return values
+        if what.endswith("messages"):  # the server is who receives
+            with open(name.replace(".client.", ".server.")) as file:
+                run = json.load(file)
+        if "copied_per_delivered" in run:
+            copied[what] = run["copied_per_delivered"]
+    return values, copied
 
 
 def ratio(ours, theirs):
@@ -120,12 +127,14 @@ def rows_of_servers(values):
     return sorted(rows, key=lambda r: (r["offloads"], list(UNITS).index(r["test"])))
 
 
-def rows_of_paths(paths):
+def rows_of_paths(paths, copied):
     rows = []
     for what, ours in sorted(paths.items()):
         comparisons = [comparison(name, ours, paths.get(name, {}), goal)
                        for of, name, *goal in PATH_GOALS if of == what]
-        rows.append(row(what, "Gbit/s" if what.endswith("bulk") else "us", ours, comparisons))
+        unit = {"bulk": "Gbit/s", "messages": "messages/s"}.get(what.rsplit("-", 1)[1], "us")
+        of_client = {"copied_per_delivered": copied[what]} if what in copied else {}
+        rows.append(row(what, unit, ours, comparisons, **of_client))
     return rows
 
 
@@ -152,6 +161,8 @@ def print_table(rows):
     print(line.format("what", "median", "least .. most", "unit", "ratios"))
     for r in rows:
         ratios = [f"{c['ratio']['median']:.2f} of {c['to']}{verdict(c)}" for c in r["compared"]]
+        if "copied_per_delivered" in r:
+            ratios.append(f"copied/delivered {r['copied_per_delivered']:.2f}")
         print(line.format(r["what"] + (", offloads" if r.get("offloads") else ""), text_of(r["median"]),
                           f"{text_of(r['least'])} .. {text_of(r['most'])}", r["unit"], "; ".join(ratios) + verdict(r)))
 
@@ -175,7 +186,7 @@ def machine():
 def main():
     out, json_file = sys.argv[1:]
     values, resident, others = server_rows(out)
-    rows = rows_of_servers(values) + rows_of_paths(path_rows(out)) + rows_of_memory(resident)
+    rows = rows_of_servers(values) + rows_of_paths(*path_rows(out)) + rows_of_memory(resident)
     found = limits(out)
     for r in rows:
         if limit := found.get((r.get("server"), r.get("test"), r.get("offloads"))):

@@ -204,6 +204,7 @@ void Port::choose_offloads(const PortOptions& options, const rte_eth_dev_info& i
   caps_.rx_checksum_ip4 = take(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_IPV4_CKSUM, rx);
   caps_.rx_checksum_tcp = take(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_TCP_CKSUM, rx);
   caps_.rx_checksum_udp = take(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_UDP_CKSUM, rx);
+  caps_.rx_checksum_sctp = take(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_SCTP_CKSUM, rx);
   if (!options.vlans.empty()) {
     caps_.rx_vlan = take(info.rx_offload_capa, RTE_ETH_RX_OFFLOAD_VLAN_STRIP, rx);
     // Virtual functions pass no tag that they were not told of.
@@ -221,6 +222,7 @@ void Port::choose_offloads(const PortOptions& options, const rte_eth_dev_info& i
   caps_.tx_checksum_ip4 = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, tx);
   caps_.tx_checksum_tcp = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_TCP_CKSUM, tx);
   caps_.tx_checksum_udp = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_UDP_CKSUM, tx);
+  caps_.tx_checksum_sctp = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_SCTP_CKSUM, tx);
   // These two insert in software, into frames that nobody else holds, and lose all others: data kept
   // for retransmission (virtio_rxtx.c, rte_eth_af_packet.c: rte_vlan_insert).
   const bool loses_shared = driver_.starts_with("net_virtio") || driver_ == "net_af_packet";
@@ -228,7 +230,8 @@ void Port::choose_offloads(const PortOptions& options, const rte_eth_dev_info& i
     caps_.tx_vlan = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_VLAN_INSERT, tx);
   }
   caps_.tx_multi_segment = take(info.tx_offload_capa, RTE_ETH_TX_OFFLOAD_MULTI_SEGS, tx);
-  needs_tx_prepare_ = caps_.tx_vlan || caps_.tx_checksum_ip4 || caps_.tx_checksum_tcp || caps_.tx_checksum_udp;
+  needs_tx_prepare_ = caps_.tx_vlan || caps_.tx_checksum_ip4 || caps_.tx_checksum_tcp || caps_.tx_checksum_udp ||
+                      caps_.tx_checksum_sctp;
 
   const uint64_t hashes =
       info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP);

@@ -81,9 +81,11 @@ struct PortCaps {
   bool rx_checksum_ip4 = false;
   bool rx_checksum_tcp = false;
   bool rx_checksum_udp = false;
+  bool rx_checksum_sctp = false;
   bool tx_checksum_ip4 = false;
   bool tx_checksum_tcp = false;
   bool tx_checksum_udp = false;
+  bool tx_checksum_sctp = false;
   bool rx_vlan = false;           // the device takes tags off
   bool tx_vlan = false;           // the device puts tags in
   bool tx_multi_segment = false;  // false: tx makes one segment of a chain, which costs a copy

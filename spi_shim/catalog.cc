@@ -50,7 +50,7 @@ constexpr WSAPROTOCOL_INFOW sctp_entry(DWORD id, int af, DWORD service_flags, st
   return e;
 }
 
-constexpr std::array<WSAPROTOCOL_INFOW, 8> kCatalog = {
+constexpr std::array<WSAPROTOCOL_INFOW, 8> kEntries = {
     entry(1001, WS_AF_INET, WS_SOCK_STREAM, WS_IPPROTO_TCP, u"millrace TCP/IP"),
     entry(1002, WS_AF_INET6, WS_SOCK_STREAM, WS_IPPROTO_TCP, u"millrace TCP/IPv6"),
     entry(1003, WS_AF_INET, WS_SOCK_DGRAM, WS_IPPROTO_UDP, u"millrace UDP/IP"),
@@ -60,6 +60,7 @@ constexpr std::array<WSAPROTOCOL_INFOW, 8> kCatalog = {
     sctp_entry(1007, WS_AF_INET, kWholeSctpServiceFlags, u"millrace SCTP/IP, whole messages"),
     sctp_entry(1008, WS_AF_INET6, kWholeSctpServiceFlags, u"millrace SCTP/IPv6, whole messages"),
 };
+constexpr auto kCatalog = std::span(kEntries).first(MILLRACE_SCTP ? kEntries.size() : 4);
 
 constexpr int chosen(int argument, int from_info) {
   return argument == 0 || argument == FROM_PROTOCOL_INFO ? from_info : argument;

@@ -51,6 +51,7 @@ uint16_t generated_in_software(const PortCaps& caps) {
   if (!caps.tx_checksum_ip4) flags |= NETIF_CHECKSUM_GEN_IP;
   if (!caps.tx_checksum_tcp) flags |= NETIF_CHECKSUM_GEN_TCP;
   if (!caps.tx_checksum_udp) flags |= NETIF_CHECKSUM_GEN_UDP;
+  if (!caps.tx_checksum_sctp) flags |= kGenSctp;
   return flags;
 }
 
@@ -72,7 +73,9 @@ Netif::Netif(const PortQueue& queue, Counters& counters)
   had_link_ = port.link_up();
   patience_ns_ = patience_ns(port, config);
   const PortCaps& caps = port.caps();
-  offloads_checksums_ = caps.tx_checksum_ip4 || caps.tx_checksum_tcp || caps.tx_checksum_udp;
+  offloads_checksums_ =
+      caps.tx_checksum_ip4 || caps.tx_checksum_tcp || caps.tx_checksum_udp || caps.tx_checksum_sctp;
+  if (!caps.rx_checksum_sctp) good_l4_ |= kCheckSctp;
 }
 
 Netif::Netif(Port& loop_port, Counters& counters)

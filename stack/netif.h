@@ -19,6 +19,7 @@
 #include "stack/interfaces.h"
 #include "stack/stack.h"
 #include "stack/syn_queue.h"
+#include "stack/tx_checksum.h"
 
 namespace millrace {
 
@@ -89,7 +90,9 @@ class Netif {
   bool trusts_hash_ = false;  ///< the device's hash of a TCP frame is the one that steers
   bool verify_checksums_;   ///< in software, where the device did not say "good"
   bool offloads_checksums_ = false;
-  uint16_t gen_flags_ = 0;  ///< NETIF_CHECKSUM_GEN_*: what software computes
+  uint16_t gen_flags_ = 0;  ///< NETIF_CHECKSUM_GEN_*, kGenSctp: what software computes
+  uint16_t good_l4_ = static_cast<uint16_t>(~(NETIF_CHECKSUM_CHECK_UDP | NETIF_CHECKSUM_CHECK_TCP | kCheckSctp));
+                            ///< of NETIF_CHECKSUM_CHECK_*, what is left to do after the device's "good"
   bool is_lost_ = false;
   bool had_link_ = false;
   uint64_t patience_ns_ = 0;    ///< with a link that is down; 0: endless

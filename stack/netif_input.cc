@@ -28,7 +28,7 @@ namespace {
 
 constexpr uint16_t kSoftwareCheck = NETIF_CHECKSUM_CHECK_IP | NETIF_CHECKSUM_CHECK_UDP |
                                     NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_ICMP |
-                                    NETIF_CHECKSUM_CHECK_ICMP6;
+                                    NETIF_CHECKSUM_CHECK_ICMP6 | kCheckSctp;
 
 constexpr uint16_t kBurstWorthFetching = 4;
 
@@ -205,7 +205,7 @@ netif* Netif::accept(rte_mbuf* m) noexcept {
     return nullptr;
   }
   uint16_t check = kSoftwareCheck;
-  if (is_good_l4(*m)) check &= static_cast<uint16_t>(~(NETIF_CHECKSUM_CHECK_UDP | NETIF_CHECKSUM_CHECK_TCP));
+  if (is_good_l4(*m)) check &= good_l4_;
   if (is_good_ip(*m)) check &= static_cast<uint16_t>(~NETIF_CHECKSUM_CHECK_IP);
   in->chksum_flags = gen_flags_ | check;
   return in;

@@ -60,7 +60,7 @@ void SctpSocket::take_connection(SctpEndpoint* endpoint, const SctpPath& path, u
   child->local_ = {path.local, local_.port};
   child->peer_ = {path.remote, peer_port};
   child->endpoint_ = endpoint;
-  child->hold_path(path);
+  child->hold_flow({path, local_.port, peer_port});
   stack_.sctp().adopt(endpoint, *child);
   child->begin(stack_.now_ns());
   child->apply_options();
@@ -104,19 +104,21 @@ WsaError SctpSocket::start_connect(const Endpoint& peer) {
   if (!source) return stack_.is_cut_off(*this) ? WsaError::kNetDown : WsaError::kNetUnreach;
   SctpPath path{is_any(local_.address) ? *source : local_.address, peer.address};
   WsaError error = WsaError::kOk;
+  const bool tells_all = !is_bound_ || is_any(local_.address);  // of our addresses (RFC 6458 3.1.2)
   if (!is_bound_) {
     Endpoint chosen{path.local, 0};
     if (!claim(chosen, error)) return error;
     chose_local_ = true;
   }
-  SctpEndpoint* const endpoint = stack_.sctp().open(local_.port, &path, *this, error);
+  const SctpFlow flow{path, local_.port, peer.port};
+  SctpEndpoint* const endpoint = stack_.sctp().open(flow, tells_all, *this, error);
   if (endpoint == nullptr) return error;
   endpoint_ = endpoint;
   local_.address = path.local;
-  hold_path(path);
+  hold_flow(flow);
   peer_ = peer;
   apply_options();
-  error = stack_.sctp().connect(endpoint_, path, peer.port);
+  error = stack_.sctp().connect(endpoint_, flow);
   if (error != WsaError::kOk) {
     drop_endpoint(false);
     return error;
@@ -127,9 +129,9 @@ WsaError SctpSocket::start_connect(const Endpoint& peer) {
   return WsaError::kOk;
 }
 
-void SctpSocket::hold_path(const SctpPath& path) {
-  path_ = path;
-  stack_.sctp().hold(path);
+void SctpSocket::hold_flow(const SctpFlow& flow) {
+  flow_ = flow;
+  stack_.sctp().hold(flow);
 }
 
 void SctpSocket::begin(uint64_t now_ns) noexcept {
@@ -152,8 +154,8 @@ void SctpSocket::end(WsaError why) noexcept {
 
 void SctpSocket::drop_endpoint(bool graceful) noexcept {
   if (endpoint_ != nullptr) close_sctp(std::exchange(endpoint_, nullptr), graceful);
-  if (path_) stack_.sctp().let_go(*path_);
-  path_.reset();
+  if (flow_) stack_.sctp().let_go(*flow_);
+  flow_.reset();
 }
 
 void SctpSocket::note() noexcept { stack_.mark_dirty(*this); }
@@ -174,7 +176,7 @@ void SctpSocket::set_heartbeat() noexcept {
   path.spp_flags = (options.keep_alive ? SPP_HB_ENABLE : SPP_HB_DISABLE) | SPP_PMTUD_DISABLE;
   if (options.keep_alive) path.spp_hbinterval = options.keep_alive_time_ms;
   constexpr uint16_t kCommonHeaderBytes = 12;  // which libusrsctp does not count (AF_CONN)
-  path.spp_pathmtu = path_ ? sctp_room(*path_) - kCommonHeaderBytes : 0;
+  path.spp_pathmtu = flow_ ? sctp_room(flow_->path) - kCommonHeaderBytes : 0;
   set(endpoint_, SCTP_PEER_ADDR_PARAMS, path);
 }
 
@@ -199,8 +201,8 @@ std::optional<uint64_t> SctpSocket::connected_since_ns() const noexcept {
 }
 
 std::optional<uint32_t> SctpSocket::path_mtu() const noexcept {
-  if (state_ != State::kConnected || !path_) return std::nullopt;
-  return sctp_room(*path_) + (path_->remote.family == 4 ? 20u : 40u);
+  if (state_ != State::kConnected || !flow_) return std::nullopt;
+  return sctp_room(flow_->path) + (flow_->path.remote.family == 4 ? 20u : 40u);
 }
 
 uint32_t SctpSocket::events_now() const noexcept {
@@ -233,6 +235,7 @@ void SctpSocket::on_port_lost() noexcept {
     for (Socket* child : listening->queue) child->on_port_lost();
   }
   if (endpoint_ == nullptr || !stack_.is_cut_off(*this)) return;
+  if (flow_ && stack_.sctp().has_way(*flow_)) return;
   close_sctp(std::exchange(endpoint_, nullptr), false);
   end(WsaError::kNetDown);
 }

@@ -10,7 +10,7 @@
 #pragma once
 
 #include "stack/delivery.h"
-#include "stack/sctp_wire.h"
+#include "stack/sctp_association.h"
 #include "stack/socket.h"
 
 
@@ -74,7 +74,7 @@ class SctpSocket final : public Socket {
 
   WsaError connect_refusal() const noexcept;
   WsaError start_connect(const Endpoint& peer);
-  void hold_path(const SctpPath& path);
+  void hold_flow(const SctpFlow& flow);
   void begin(uint64_t now_ns) noexcept;
   void end(WsaError why) noexcept;
   void drop_endpoint(bool graceful) noexcept;
@@ -114,7 +114,7 @@ class SctpSocket final : public Socket {
   WsaError end_error_ = WsaError::kOk;
   SctpEndpoint* endpoint_ = nullptr;
   uint64_t connected_at_ns_ = 0;
-  std::optional<SctpPath> path_;
+  std::optional<SctpFlow> flow_;
   Endpoint peer_;
 };
 

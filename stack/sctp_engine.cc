@@ -16,8 +16,7 @@ namespace millrace {
 namespace {
 
 constexpr uint64_t kIdleNs = 300'000'000'000;  // beyond the 180 s after which a shutdown gives up (T5)
-constexpr size_t kFirstChunkAt = 12;           // behind the common header (RFC 9260 3.1)
-constexpr uint8_t kCookieEcho = 10;
+constexpr uint16_t kCommonHeaderBytes = 12;    // libusrsctp adds it to an AF_CONN address's MTU
 constexpr uint32_t kEndingSteps = 400;         // of a second each, when everything ends
 
 sockaddr_conn address_of(uint64_t number, uint16_t port) {
@@ -30,10 +29,10 @@ sockaddr_conn address_of(uint64_t number, uint16_t port) {
 
 uint64_t number_in(const sockaddr_conn& address) { return reinterpret_cast<uint64_t>(address.sconn_addr); }
 
-uint32_t n_accepted() {
-  sctpstat all;
-  usrsctp_get_stat(&all);
-  return all.sctps_passiveestab;
+SctpKey random_key() {
+  SctpKey key;
+  randombytes_buf(key.data(), key.size());
+  return key;
 }
 
 void nobody_listens(SctpEndpoint*, void*, int) {}
@@ -65,6 +64,14 @@ void set_up(SctpEndpoint* endpoint) {
 
 }  // namespace
 
+bool has_sctp() noexcept { return true; }
+Socket* new_sctp_socket(Stack& stack, uint8_t family) { return new SctpSocket(stack, family); }
+
+SctpEngine& Stack::sctp() {
+  if (sctp_ == nullptr) set_sctp_engine((sctp_ = std::make_unique<SctpEngine>(*this)).get());
+  return *sctp_;
+}
+
 void close_sctp(SctpEndpoint* endpoint, bool graceful) noexcept {
   (void)usrsctp_set_upcall(endpoint, nobody_listens, nullptr);
   const linger at_once{graceful ? 0 : 1, 0};
@@ -72,8 +79,8 @@ void close_sctp(SctpEndpoint* endpoint, bool graceful) noexcept {
   usrsctp_close(endpoint);
 }
 
-SctpEngine::SctpEngine(Stack& stack) : stack_(stack), last_tick_ns_(stack.now_ns()) {
-  randombytes_buf(key_.data(), key_.size());
+SctpEngine::SctpEngine(Stack& stack)
+    : stack_(stack), key_(random_key()), associations_(key_), last_tick_ns_(stack.now_ns()) {
   usrsctp_init_nothreads(0, transmit, nullptr);
   usrsctp_enable_crc32c_offload();  // sctp_wire.cc sums up
   usrsctp_sysctl_set_sctp_ecn_enable(0);
@@ -92,7 +99,10 @@ void SctpEngine::tick(uint64_t now_ns) noexcept {
   const uint64_t elapsed_ms = (now_ns - last_tick_ns_) / 1'000'000;
   if (elapsed_ms == 0) return;
   last_tick_ns_ += elapsed_ms * 1'000'000;
+  is_ticking_ = true;
   usrsctp_handle_timers(static_cast<uint32_t>(elapsed_ms));
+  is_ticking_ = false;
+  if (!watched_.empty()) probe(now_ns);
   forget_idle(now_ns);
 }
 
@@ -102,82 +112,52 @@ bool SctpEngine::is_sending() const noexcept {
   return all.sctps_currestab != 0;
 }
 
-// ---- packets ----
+// ---- associations ----
 
-uint64_t SctpEngine::number_of(const SctpPath& path) const noexcept {
-  static_assert(crypto_shorthash_KEYBYTES == sizeof key_ && crypto_shorthash_BYTES == sizeof(uint64_t));
-  std::array<uint8_t, 2 * (1 + 16 + 4)> bytes;
-  uint8_t* at = bytes.data();
-  for (const IpAddress* address : {&path.local, &path.remote}) {
-    *at++ = address->family;
-    at = std::copy(address->bytes.begin(), address->bytes.end(), at);
-    std::memcpy(at, &address->zone, 4);
-    at += 4;
-  }
-  uint64_t number;
-  crypto_shorthash(reinterpret_cast<unsigned char*>(&number), bytes.data(), bytes.size(), key_.data());
-  return number | 1;  // 0 is libusrsctp's wildcard
+void SctpEngine::hold(const SctpFlow& flow) {
+  SctpAssociation* const association = associations_.find(flow);
+  ++association->n_holders;
+  if (association->has_several_paths()) watch(*association);
 }
 
-const SctpPath* SctpEngine::find(uint64_t number) const noexcept {
-  if (number == last_number_) return &last_;
-  if (const auto it = known_.find(number); it != known_.end()) return &it->second.path;
-  const auto it = std::find_if(strangers_.begin(), strangers_.end(),
-                               [number](const auto& stranger) { return stranger.first == number; });
-  return it == strangers_.end() ? nullptr : &it->second;
-}
-
-void SctpEngine::input(const SctpPath& path, std::span<const uint8_t> packet, uint8_t ecn) noexcept {
-  if (path != last_ || last_number_ == 0) {
-    last_ = path;
-    last_number_ = number_of(path);
-  }
-  const bool is_new = !known_.contains(last_number_) && strangers_[(n_strangers_ - 1) % strangers_.size()].first != last_number_;
-  if (is_new) strangers_[n_strangers_++ % strangers_.size()] = {last_number_, path};
-  const auto number = reinterpret_cast<void*>(last_number_);
-  const bool may_establish = packet.size() > kFirstChunkAt && packet[kFirstChunkAt] == kCookieEcho;
-  const uint32_t n_before = may_establish ? n_accepted() : 0;
-  usrsctp_conninput(number, packet.data(), packet.size(), ecn);
-  // The next packet finds its association only if the address that it comes to is one of ours.
-  if (may_establish && n_accepted() != n_before) usrsctp_register_address(number);
-}
-
-int SctpEngine::transmit(void* address, void* packet, size_t bytes, uint8_t tos, uint8_t) {
-  constexpr uint8_t kTtl = 64;
-  const SctpEngine* const self = sctp_engine();
-  const SctpPath* const path =
-      self == nullptr ? nullptr : self->find(reinterpret_cast<uint64_t>(address));
-  if (path == nullptr) return EHOSTUNREACH;
-  return send_sctp(*path, {static_cast<const uint8_t*>(packet), bytes}, tos, kTtl) ? 0 : ENOBUFS;
-}
-
-void SctpEngine::hold(const SctpPath& path) { 
-  Known& known = known_[number_of(path)];
-  known.path = path;
-  ++known.n_holders;
-}
-
-void SctpEngine::let_go(const SctpPath& path) noexcept {
-  const uint64_t number = number_of(path);
-  Known& known = known_[number];
-  if (--known.n_holders != 0) return;
-  known.idle_since_ns = stack_.now_ns();
-  idle_.push_back(number);
+void SctpEngine::let_go(const SctpFlow& flow) noexcept {
+  SctpAssociation* const association = associations_.find(flow);
+  if (--association->n_holders != 0) return;
+  association->idle_since_ns = stack_.now_ns();
+  idle_.push_back({association->number(), flow.local_port, flow.peer_port});
 }
 
 void SctpEngine::forget_idle(uint64_t now_ns) noexcept {
   while (!idle_.empty()) {
-    const auto it = known_.find(idle_.front());
-    const bool is_idle = it != known_.end() && it->second.n_holders == 0;
-    if (is_idle && now_ns - it->second.idle_since_ns < kIdleNs) return;
-    if (is_idle) known_.erase(it);
+    const Idle& front = idle_.front();
+    SctpAssociation* const found = associations_.find(front.number, front.local_port, front.peer_port);
+    const bool is_idle = found != nullptr && found->n_holders == 0;
+    if (is_idle && now_ns - found->idle_since_ns < kIdleNs) return;
+    if (is_idle) associations_.remove(*found);
     idle_.pop_front();
   }
 }
 
+/// libusrsctp only takes addresses that are ours.
+void SctpEngine::register_numbers(uint64_t up_to) noexcept {
+  while (n_registered_ < up_to) usrsctp_register_address(reinterpret_cast<void*>(++n_registered_));
+}
+
 // ---- endpoints ----
 
-SctpEndpoint* SctpEngine::open(uint16_t port, const SctpPath* path, SctpSocket& owner, WsaError& error) {
+SctpEndpoint* SctpEngine::open(const SctpFlow& flow, bool tells_all, SctpSocket& owner, WsaError& error) {
+  const uint64_t number = associations_.free_number(flow.local_port, flow.peer_port, true);
+  register_numbers(number);
+  SctpEndpoint* const endpoint = open(flow.local_port, number, owner, error);
+  if (endpoint != nullptr) {
+    SctpAssociation& association = associations_.add(flow, number, true);
+    association.own_addresses = own_addresses(flow.path, tells_all);
+  }
+  return endpoint;
+}
+
+/// @param number  0: it listens
+SctpEndpoint* SctpEngine::open(uint16_t port, uint64_t number, SctpSocket& owner, WsaError& error) {
   SctpEndpoint* const endpoint =
       usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, nullptr, nullptr, 0, nullptr);
   if (endpoint == nullptr) {
@@ -186,8 +166,7 @@ SctpEndpoint* SctpEngine::open(uint16_t port, const SctpPath* path, SctpSocket& 
   }
   set_up(endpoint);
   adopt(endpoint, owner);
-  sockaddr_conn here = address_of(path == nullptr ? 0 : number_of(*path), port);
-  if (path != nullptr) usrsctp_register_address(here.sconn_addr);
+  sockaddr_conn here = address_of(number, port);
   if (usrsctp_bind(endpoint, reinterpret_cast<sockaddr*>(&here), sizeof here) != 0) {
     error = errno == EADDRINUSE ? WsaError::kAddrInUse : WsaError::kNoBufs;
     close_sctp(endpoint, true);
@@ -204,8 +183,8 @@ void SctpEngine::adopt(SctpEndpoint* endpoint, SctpSocket& owner) noexcept {
 
 void SctpEngine::on_news(SctpEndpoint*, void* owner, int) { static_cast<SctpSocket*>(owner)->note(); }
 
-WsaError SctpEngine::connect(SctpEndpoint* endpoint, const SctpPath& path, uint16_t port) noexcept {
-  sockaddr_conn peer = address_of(number_of(path), port);
+WsaError SctpEngine::connect(SctpEndpoint* endpoint, const SctpFlow& flow) noexcept {
+  sockaddr_conn peer = address_of(associations_.find(flow)->number(), flow.peer_port);
   if (usrsctp_connect(endpoint, reinterpret_cast<sockaddr*>(&peer), sizeof peer) == 0) return WsaError::kOk;
   switch (errno) {
     case EINPROGRESS:
@@ -225,7 +204,7 @@ WsaError SctpEngine::listen(SctpSocket& socket, uint16_t port) {
   Listener& listener = listeners_[port];
   if (listener.endpoint == nullptr) {
     WsaError error;
-    listener.endpoint = open(port, nullptr, socket, error);
+    listener.endpoint = open(port, 0, socket, error);
     if (listener.endpoint == nullptr) {
       listeners_.erase(port);
       return error;
@@ -251,6 +230,16 @@ void SctpEngine::on_connection(SctpEndpoint*, void* listener, int) {
   if (!sockets.empty()) sockets.front()->note();  // it takes for all
 }
 
+/// The next connection's packets fill what its link carries.
+void SctpEngine::set_link_mtu(const SctpFlow& flow) noexcept {
+  const auto it = listeners_.find(flow.local_port);
+  if (it == listeners_.end()) return;
+  sctp_paddrparams of_all{};
+  of_all.spp_flags = SPP_PMTUD_DISABLE;
+  of_all.spp_pathmtu = sctp_room(flow.path) - kCommonHeaderBytes;
+  (void)set(it->second.endpoint, SCTP_PEER_ADDR_PARAMS, of_all);
+}
+
 /// The socket that is bound to this address of ours, or else to the wildcard.
 SctpSocket* SctpEngine::listener_for(const Listener& listener, const SctpPath& path) const noexcept {
   SctpSocket* best = nullptr;
@@ -262,12 +251,11 @@ SctpSocket* SctpEngine::listener_for(const Listener& listener, const SctpPath& p
   return best;
 }
 
-void SctpEngine::take_restarted(SctpEndpoint* endpoint, const SctpPath& path, uint16_t port,
-                                uint16_t peer_port) noexcept {
-  const auto it = listeners_.find(port);
-  SctpSocket* const socket = it == listeners_.end() ? nullptr : listener_for(it->second, path);
+void SctpEngine::take_restarted(SctpEndpoint* endpoint, const SctpFlow& flow) noexcept {
+  const auto it = listeners_.find(flow.local_port);
+  SctpSocket* const socket = it == listeners_.end() ? nullptr : listener_for(it->second, flow.path);
   if (socket == nullptr) return close_sctp(endpoint, false);
-  socket->take_connection(endpoint, path, peer_port);
+  socket->take_connection(endpoint, flow.path, flow.peer_port);
 }
 
 void SctpEngine::take_connections(uint16_t port) noexcept {
@@ -279,14 +267,15 @@ void SctpEngine::take_connections(uint16_t port) noexcept {
     SctpEndpoint* const endpoint =
         usrsctp_accept(it->second.endpoint, reinterpret_cast<sockaddr*>(&peer), &length);
     if (endpoint == nullptr) return;
-    const SctpPath* const path = find(number_in(peer));
-    SctpSocket* const socket = path == nullptr ? nullptr : listener_for(it->second, *path);
+    const uint16_t peer_port = ntohs(peer.sconn_port);
+    const SctpAssociation* const found = associations_.find(number_in(peer), port, peer_port);
+    SctpSocket* const socket = found == nullptr ? nullptr : listener_for(it->second, found->flow().path);
     if (socket == nullptr) {
       ++stack_.counters.connections_refused;
       close_sctp(endpoint, false);
       continue;
     }
-    socket->take_connection(endpoint, SctpPath(*path), ntohs(peer.sconn_port));
+    socket->take_connection(endpoint, found->flow().path, peer_port);
   }
 }
 

@@ -138,9 +138,9 @@ void SctpSocket::on_association_change(std::span<const char> bytes) noexcept {
 void SctpSocket::on_restart() noexcept {
   ++stack_.counters.sctp_restarts;
   SctpEndpoint* const endpoint = std::exchange(endpoint_, nullptr);
-  const SctpPath path = *path_;
+  const SctpFlow flow = *flow_;
   end(WsaError::kConnReset);
-  stack_.sctp().take_restarted(endpoint, path, local_.port, peer_.port);
+  stack_.sctp().take_restarted(endpoint, flow);
 }
 
 void SctpSocket::deliver(pbuf* part, bool ends_message) noexcept {

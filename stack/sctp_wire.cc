@@ -15,6 +15,7 @@
 #include "stack/lwip_glue.h"
 #include "stack/sctp_engine.h"
 #include "stack/socket_options.h"
+#include "stack/tx_checksum.h"
 
 namespace millrace {
 namespace {
@@ -46,8 +47,9 @@ bool input(pbuf& p, uint16_t header_bytes) {
     pbuf_copy_partial(&p, whole.data(), static_cast<u16_t>(whole.size()), header_bytes);
     packet = whole;
   }
-  // From ourselves it has none, as on every loopback.
-  if (ip_current_input_netif() != engine.loop && !has_right_checksum(packet)) {
+  // Verified by the device, or not at all: from ourselves, or on a port where [[port]] checksum says so.
+  const bool verifies = (ip_current_input_netif()->chksum_flags & kCheckSctp) != 0;
+  if (verifies && !has_right_checksum(packet)) {
     ++counters.rx_sctp_bad;
     return true;
   }
@@ -66,6 +68,7 @@ netif* route_along(const SctpPath& path) {
 }  // namespace
 
 SctpEngine* sctp_engine() noexcept { return engine.sctp; }
+void set_sctp_engine(SctpEngine* sctp) noexcept { engine.sctp = sctp; }
 
 // As rte_hash_crc(), which wants its words aligned.
 uint32_t sctp_checksum(std::span<const uint8_t> packet) noexcept {
@@ -89,7 +92,10 @@ bool send_sctp(const SctpPath& path, std::span<const uint8_t> packet, uint8_t to
   }
   auto* const bytes = static_cast<uint8_t*>(p->payload);
   std::memcpy(bytes, packet.data(), packet.size());
-  if (route != engine.loop) {
+  // The device does it, but for what IP cuts to pieces; no one does on the loopback.
+  const uint32_t whole = static_cast<uint32_t>(packet.size()) + (path.remote.family == 4 ? IP_HLEN : IP6_HLEN);
+  const bool is_cut = route != engine.loop && whole > route->mtu;
+  if (is_cut || (route->chksum_flags & kGenSctp) != 0) {
     const uint32_t sum = sctp_checksum(packet);
     std::memcpy(bytes + kChecksumAt, &sum, sizeof sum);
   }
@@ -99,6 +105,8 @@ bool send_sctp(const SctpPath& path, std::span<const uint8_t> packet, uint8_t to
   ++(error == ERR_OK ? engine.counters->tx_sctp : engine.counters->tx_sctp_dropped);
   return error == ERR_OK;
 }
+
+bool has_route(const SctpPath& path) noexcept { return route_along(path) != nullptr; }
 
 uint16_t sctp_room(const SctpPath& path) noexcept {
   constexpr uint16_t kLeast = 1280;  // what libusrsctp begins with

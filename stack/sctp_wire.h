@@ -31,12 +31,14 @@ struct SctpPath {
 
 /// The engine of the Stack in hand. @return null: no SCTP socket was ever opened here
 SctpEngine* sctp_engine() noexcept;
+void set_sctp_engine(SctpEngine* engine) noexcept;
 
 /// What IP carries that we send over: SCTP's common header, chunks, and where the checksum goes.
 /// @param packet  at least 12 bytes; the checksum's field is 0
 /// @return false: no route, no mbuf; counted
 bool send_sctp(const SctpPath& path, std::span<const uint8_t> packet, uint8_t tos, uint8_t ttl) noexcept;
 
+bool has_route(const SctpPath& path) noexcept;
 /// Bytes of an SCTP packet that one frame carries to there.
 uint16_t sctp_room(const SctpPath& path) noexcept;
 

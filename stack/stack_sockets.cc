@@ -11,7 +11,6 @@
 #include "stack/lwip_glue.h"
 #include "stack/netif.h"
 #include "stack/recovery.h"
-#include "stack/sctp.h"
 #include "stack/sctp_engine.h"
 #include "stack/siblings.h"
 #include "stack/stack.h"
@@ -38,7 +37,7 @@ void Stack::free_request(Request& request) noexcept {
 }
 
 Socket* Stack::open(Transport transport, uint8_t family) {
-  if (transport == Transport::kSctp && index_ != 0) return nullptr;
+  if (transport == Transport::kSctp && (index_ != 0 || !has_sctp())) return nullptr;
   const uint64_t most = config_.stack.max_process_sockets;
   if (n_sockets_ >= config_.stack.max_sockets) return nullptr;
   if (siblings_.n_sockets.fetch_add(1, std::memory_order_relaxed) >= most && most != 0) {
@@ -46,13 +45,8 @@ Socket* Stack::open(Transport transport, uint8_t family) {
     return nullptr;
   }
   if (transport == Transport::kTcp) return new TcpSocket(*this, family);
-  if (transport == Transport::kSctp) return new SctpSocket(*this, family);
+  if (transport == Transport::kSctp) return new_sctp_socket(*this, family);
   return new UdpSocket(*this, family);
-}
-
-SctpEngine& Stack::sctp() {
-  if (sctp_ == nullptr) engine.sctp = (sctp_ = std::make_unique<SctpEngine>(*this)).get();
-  return *sctp_;
 }
 
 SOCKET Stack::insert(Socket& socket) {

@@ -26,6 +26,8 @@ void request_l4(rte_mbuf* m, uint8_t protocol, const IpHeader* ip, uint16_t in_s
   } else if (protocol == IPPROTO_UDP && (in_software & kGenUdp) == 0) {
     m->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
     reinterpret_cast<rte_udp_hdr*>(l4)->dgram_cksum = pseudo_header_sum(ip, m->ol_flags);
+  } else if (protocol == IPPROTO_SCTP && (in_software & kGenSctp) == 0) {
+    m->ol_flags |= RTE_MBUF_F_TX_SCTP_CKSUM;  // of no pseudo header (RFC 9260 6.8); the field is 0
   }
 }
 

@@ -57,15 +57,16 @@ set_words() {
     fi
 }
 
-# start_server PATH NAME: returns when it listens; fails when it does not.
+# start_server PATH PROTOCOL NAME: returns when it listens; fails when it does not.
 start_server() {
     local i words
     set_words server "$1"
-    : >"$2.server.log"
-    "${words[@]}" --json "$2.server.json" >>"$2.server.log" 2>&1 &
+    [ "$2" != sctp ] || words+=(--sctp) # TCP and UDP are served without being asked
+    : >"$3.server.log"
+    "${words[@]}" --json "$3.server.json" >>"$3.server.log" 2>&1 &
     server_pid=$!
     for ((i = 0; i < 200; i++)); do
-        if grep -q '^listening' "$2.server.log"; then return 0; fi
+        if grep -q '^listening' "$3.server.log"; then return 0; fi
         kill -0 "$server_pid" 2>/dev/null || return 1
         sleep 0.05
     done
@@ -96,7 +97,7 @@ run_client() {
 # try_run PATH PROTOCOL NAME [words for the client...]: server and client, from start to end.
 try_run() {
     local status=0
-    start_server "$1" "$3" && run_client "$@" || status=1
+    start_server "$1" "$2" "$3" && run_client "$@" || status=1
     stop_server
     return $status
 }

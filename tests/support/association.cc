@@ -2,6 +2,8 @@
 #include "tests/support/association.h"
 
 #include <sys/time.h>
+
+#include <algorithm>
 #include <ctime>
 
 #include "tests/support/wire_bytes.h"
@@ -49,7 +51,17 @@ void Association::sum_up(Bytes& packet) {
 const StackTest* sctp_clock = nullptr;
 
 Association::Association(StackTest& world, uint8_t family, uint16_t own_port, uint16_t stack_port, Host host)
-    : world_(world), family_(family), host_(host), own_port_(own_port), stack_port_(stack_port) {}
+    : from(address_of(host, family)),
+      to(address_of(Host::kStack, family)),
+      world_(world),
+      family_(family),
+      host_(host),
+      own_port_(own_port),
+      stack_port_(stack_port) {}
+
+bool Association::is_listed(const IpAddress& address) const {
+  return std::find(listed.begin(), listed.end(), address) != listed.end();
+}
 
 Bytes Association::init_body() const {
   Bytes body;
@@ -58,6 +70,12 @@ Bytes Association::init_body() const {
   put16(body, 1);  // streams out
   put16(body, 1);  // and in
   put32(body, own_tsn_);
+  for (const IpAddress& address : listed) {
+    const size_t n = family_ == 4 ? 4 : 16;
+    put16(body, family_ == 4 ? 5 : 6);
+    put16(body, static_cast<uint32_t>(4 + n));
+    put(body, Bytes(address.bytes.begin(), address.bytes.begin() + static_cast<ptrdiff_t>(n)));
+  }
   return body;
 }
 
@@ -87,6 +105,14 @@ void Association::connect() {
   const Bytes cookie = ask_for_cookie();
   ASSERT_FALSE(cookie.empty()) << "no INIT ACK";
   ASSERT_TRUE(echo(cookie)) << "no COOKIE ACK";
+}
+
+void Association::ask() {
+  Bytes cookie = ask_for_cookie();
+  ASSERT_FALSE(cookie.empty()) << "no INIT ACK";
+  if (damages_cookie) cookie.back() ^= 1;
+  send({Chunk::kCookieEcho, 0, cookie});
+  world_.run();
 }
 
 void Association::accept() {
@@ -163,6 +189,8 @@ void Association::send(const Chunk& chunk, uint32_t tag) { send_raw(packet_of(ch
 
 void Association::send_raw(Bytes packet) {
   Frame frame = ip_frame(family_, host_);
+  frame.ip->source = from;
+  frame.ip->target = to;
   frame.ip->protocol = kSctp;
   frame.payload = std::move(packet);
   world_.peer().send(std::move(frame));
@@ -170,8 +198,8 @@ void Association::send_raw(Bytes packet) {
 
 void Association::take() {
   const auto is_mine = [this](const Frame& f) {
-    return f.ip && f.ip->protocol == kSctp && f.ip->target == address_of(host_, family_) &&
-           f.payload.size() >= kHeaderBytes && get16(f.payload, 2) == own_port_;
+    const bool is_sctp = f.ip && f.ip->protocol == kSctp && f.payload.size() >= kHeaderBytes;
+    return is_sctp && get16(f.payload, 2) == own_port_ && (f.ip->target == from || is_listed(f.ip->target));
   };
   while (const auto arrival = world_.peer().next(is_mine)) {
     const Bytes& packet = arrival->frame.payload;
@@ -180,7 +208,8 @@ void Association::take() {
     for (size_t at = kHeaderBytes; at + kChunkHeaderBytes <= packet.size();) {
       const uint16_t bytes = get16(packet, at + 2);
       ASSERT_GE(bytes, kChunkHeaderBytes);
-      Chunk chunk{packet[at], packet[at + 1], cut(packet, at + kChunkHeaderBytes, at + bytes)};
+      Chunk chunk{packet[at], packet[at + 1], cut(packet, at + kChunkHeaderBytes, at + bytes),
+                  arrival->frame.ip->source, arrival->frame.ip->target};
       if (chunk.type == Chunk::kData && get32(chunk.value, 0) == last_tsn_ + 1) ++last_tsn_;
       chunks_.push_back(std::move(chunk));
       at += (bytes + 3u) / 4 * 4;

@@ -28,6 +28,7 @@ struct Chunk {
   uint8_t type = 0;
   uint8_t flags = 0;
   Bytes value;
+  IpAddress from = {}, to = {};  ///< of one that came
 };
 
 /// Whose virtual time libusrsctp sees as the time of day, by which it judges how long ago it sent what.
@@ -46,6 +47,8 @@ class Association {
   bool echo(const Bytes& cookie);
   /// The INIT chunk that begins it. @param parameters  behind the ones that it must have
   Chunk init(const Bytes& parameters = {}) const;
+  /// connect() up to the COOKIE ECHO, whatever comes then.
+  void ask();
   /// Answers the INIT of a socket that connects to this port.
   void accept();
   /// SHUTDOWN, SHUTDOWN ACK, SHUTDOWN COMPLETE. Fails the test if the Stack does not answer.
@@ -80,11 +83,16 @@ class Association {
   /// Of messages whose parts came in order: all their bytes.
   Bytes take_bytes();
 
+  /// Between which addresses what is sent travels, and what INIT and INIT ACK list beside.
+  IpAddress from, to;
+  std::vector<IpAddress> listed;
   uint32_t window_bytes = 100000;
+  bool damages_cookie = false;  ///< the last byte of it comes back as another one
   bool is_up = false;
 
  private:
   Bytes init_body() const;
+  bool is_listed(const IpAddress& address) const;
 
   StackTest& world_;
   const uint8_t family_;
