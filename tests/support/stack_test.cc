@@ -41,6 +41,7 @@ StackTest::StackTest() {
   port.addresses = {*parse_prefix("10.0.0.2/24"), *parse_prefix("fd00::2/64")};
   config = Config::loopback();
   config.ports = {port};
+  config.stack.max_sockets = 4096;  // tables that are quickly made: each test makes its own
 }
 
 void StackTest::start() {
