@@ -100,4 +100,8 @@ void queue_routine(const Completion& completion) noexcept {
   }
 }
 
+void drop_routine(LPWSAUSERAPC apc, DWORD_PTR context) noexcept {
+  if (apc == thunk) spares().give_back(std::unique_ptr<RoutineCall>(reinterpret_cast<RoutineCall*>(context)));
+}
+
 }  // namespace millrace

@@ -7,10 +7,13 @@
 #pragma once
 
 #include "stack/completion.h"
+#include "ws2spi.h"
 
 namespace millrace {
 
 /// Hands the routine to its thread. If that has ended, nobody hears of the completion.
 void queue_routine(const Completion& completion) noexcept;
+/// An APC that never runs, since its thread has ended: if a routine would have run in it, gives back what it holds.
+void drop_routine(LPWSAUSERAPC apc, DWORD_PTR context) noexcept;
 
 }  // namespace millrace

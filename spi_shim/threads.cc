@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "spi_shim/counted.h"
+#include "spi_shim/routines.h"
 #include "spi_shim/startup.h"
 
 namespace millrace {
@@ -59,6 +60,7 @@ void leave_slot() noexcept {
     const std::lock_guard guard(slot.mutex);
     slot.is_alive = false;
     ++slot.generation;
+    for (size_t i = slot.n_run; i < slot.queue.size(); ++i) drop_routine(slot.queue[i].routine, slot.queue[i].context);
     slot.queue.clear();
     slot.n_run = 0;
   }

@@ -9,6 +9,7 @@
 #include "lwip/pbuf.h"
 #include "stack/lwip/port.h"
 #include "stack/stack.h"
+#include "stack/take.h"
 
 namespace millrace {
 namespace {
@@ -24,15 +25,6 @@ uint32_t length_of(const pbuf* chain) {
 [[gnu::cold, gnu::noinline]] uint8_t stamp(pbuf* parcel, uint8_t marks, uint64_t delivered_ns) {
   mbuf_of(parcel)->tx_offload = delivered_ns;
   return marks | Inbox::kStamped;
-}
-
-/// A receive begins with this parcel. @return true: its end is to be told
-[[gnu::cold, gnu::noinline]] bool begin_copy(pbuf* parcel, bool has_room) {
-  if (!has_room) return false;
-  Parcel& stamped = parcel_of(parcel);
-  stamped.marks = static_cast<uint8_t>(stamped.marks & ~Inbox::kStamped);  // the rest has waited enough
-  engine.stack->stages.begin_copy(mbuf_of(parcel)->tx_offload);
-  return true;
 }
 
 pbuf* drop_head(pbuf* head) {
@@ -116,36 +108,15 @@ void Inbox::mark_last(uint8_t marks) noexcept {
   last.marks = static_cast<uint8_t>(last.marks | marks);
 }
 
-/// Hands parcel after parcel to take(pbuf*& chain), until it leaves something or used up a mark.
-template <typename Cursor, typename Take>
-uint32_t Inbox::consume(const Cursor& to, Take take) noexcept {
-  uint32_t total = 0;
-  bool is_sampled = false;
-  while (head_ != nullptr) {
-    pbuf* const next = parcel_of(head_).next;
-    const bool ends = (parcel_of(head_).marks & kEnds) != 0;
-    const bool was_last = head_ == tail_;
-    if ((parcel_of(head_).marks & kStamped) != 0) [[unlikely]] {
-      is_sampled |= begin_copy(head_, !to.at_end());
-    }
-    total += take(head_);
-    if (head_ != nullptr) {
-      if (was_last) tail_ = head_;  // the head pbuf of the last parcel may have changed
-      break;
-    }
-    --parcels_;
-    head_ = next;
-    if (head_ == nullptr) tail_ = nullptr;
-    if (ends) break;
-  }
-  if (is_sampled) [[unlikely]] engine.stack->stages.end_copy();
-  bytes_ -= total;
-  return total;
+bool Inbox::begin_sampled(pbuf* parcel, bool has_room) noexcept {
+  if (!has_room) return false;
+  Parcel& stamped = parcel_of(parcel);
+  stamped.marks = static_cast<uint8_t>(stamped.marks & ~kStamped);  // the rest has waited enough
+  engine.stack->stages.begin_copy(mbuf_of(parcel)->tx_offload);
+  return true;
 }
 
-uint32_t Inbox::read(BufferCursor& to) noexcept {
-  return consume(to, [&](pbuf*& parcel) { return scatter(parcel, to); });
-}
+void Inbox::end_sampled() noexcept { engine.stack->stages.end_copy(); }
 
 uint32_t Inbox::lend(LoanCursor& to) noexcept {
   return consume(to, [&](pbuf*& parcel) { return millrace::lend(parcel, to); });

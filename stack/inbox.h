@@ -56,8 +56,8 @@ class Inbox {
   bool ends_well_filled() const noexcept;
   /// Adds marks to the parcel that was pushed last; only while there is one.
   void mark_last(uint8_t marks) noexcept;
-  /// Fills from as many parcels as fit, up to a mark.
-  uint32_t read(BufferCursor& to) noexcept;
+  /// Fills from as many parcels as fit, up to a mark (take.h).
+  inline uint32_t read(BufferCursor& to) noexcept;
   /// Lends as many mbufs as the array and the caller's account take, up to a mark.
   uint32_t lend(LoanCursor& to) noexcept;
   uint32_t peek(BufferCursor& to) const noexcept;
@@ -80,7 +80,10 @@ class Inbox {
 
  private:
   template <typename Cursor, typename Take>
-  uint32_t consume(const Cursor& to, Take take) noexcept;
+  inline uint32_t consume(const Cursor& to, Take take) noexcept;
+  /// A receive begins with this parcel, which is stamped. @return true: its end is to be told
+  [[gnu::cold]] static bool begin_sampled(pbuf* parcel, bool has_room) noexcept;
+  [[gnu::cold]] static void end_sampled() noexcept;
 
   pbuf* head_ = nullptr;
   pbuf* tail_ = nullptr;

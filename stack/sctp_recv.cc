@@ -173,7 +173,7 @@ void SctpSocket::serve_receives() noexcept {
 }
 
 Outcome SctpSocket::take_counted(BufferCursor& to, uint32_t flags) noexcept {
-  const Outcome outcome = take_from(inbox_, to, service_flags(), flags);
+  const Outcome outcome = take_parcels(inbox_, to, service_flags(), flags);
   stack_.counters.bytes_copied += outcome.bytes;
   stack_.counters.bytes_delivered += outcome.bytes;
   return outcome;

@@ -15,6 +15,7 @@
 #include "stack/lwip_glue.h"
 #include "stack/sctp_engine.h"
 #include "stack/socket_options.h"
+#include "stack/take.h"
 #include "stack/tx_checksum.h"
 
 namespace millrace {
@@ -125,6 +126,10 @@ std::span<char> room_of(pbuf& parcel) noexcept { return {static_cast<char*>(parc
 void shorten(pbuf& parcel, uint16_t bytes) noexcept { parcel.len = parcel.tot_len = bytes; }
 
 void free_parcel(pbuf* parcel) noexcept { pbuf_free(parcel); }
+
+Outcome take_parcels(Inbox& inbox, BufferCursor& to, uint32_t service_flags, uint32_t flags) noexcept {
+  return take_from(inbox, to, service_flags, flags);
+}
 
 }  // namespace millrace
 

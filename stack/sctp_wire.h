@@ -18,7 +18,10 @@ struct socket;  // of libusrsctp
 
 namespace millrace {
 
+class BufferCursor;
+class Inbox;
 class SctpEngine;
+struct Outcome;
 using SctpEndpoint = struct ::socket;
 
 /// The two addresses that packets of an association travel between.
@@ -51,5 +54,7 @@ pbuf* new_parcel() noexcept;
 std::span<char> room_of(pbuf& parcel) noexcept;
 void shorten(pbuf& parcel, uint16_t bytes) noexcept;
 void free_parcel(pbuf* parcel) noexcept;
+/// take_from(), for files that may not see lwIP.
+Outcome take_parcels(Inbox& inbox, BufferCursor& to, uint32_t service_flags, uint32_t flags) noexcept;
 
 }  // namespace millrace

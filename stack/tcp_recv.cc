@@ -8,6 +8,7 @@
 #include "stack/demux.h"
 #include "stack/lwip_glue.h"
 #include "stack/prefetch.h"
+#include "stack/take.h"
 #include "stack/tcp.h"
 
 namespace millrace {

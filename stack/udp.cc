@@ -15,6 +15,7 @@
 #include "stack/lwip_glue.h"
 #include "stack/netif.h"
 #include "stack/sockaddr.h"
+#include "stack/take.h"
 
 namespace millrace {
 namespace {

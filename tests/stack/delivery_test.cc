@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The decision table of stream and message, row by row, and what it makes of receives from an
 // Inbox, for transports that have messages, reliable or not, with MSG_PARTIAL or without.
-#include "stack/delivery.h"
+#include "stack/take.h"
 
 #include "tests/support/chain_test.h"
 

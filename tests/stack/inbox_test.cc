@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Scatter and the Inbox, on chains of real mbufs: however a stream is cut into segments and
 // whatever the buffers are, the same bytes come out once, in order, without holes.
-#include "stack/inbox.h"
+#include "stack/take.h"
 
 #include "lwip/pbuf.h"
 #include "tests/support/chain_test.h"
