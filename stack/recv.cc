@@ -43,6 +43,7 @@ Outcome Socket::receive(const ReceiveCall& call) {
     done_bytes = outcome.bytes;
   }
   if (must_not_wait) return {WsaError::kWouldBlock};
+  if (!inbox_.empty()) stack_.mark_dirty(*this);  // part of a message may do for a request that waits (contract: B10 a)
   if ((call.flags & WS_MSG_PEEK) != 0) return peek_blocking(line, call);
   if (is_overlapped) {
     return start(line, call.tell,

@@ -43,7 +43,6 @@ Outcome SctpSocket::receive(const ReceiveCall& call) {
     ++stack_.counters.loans_refused;
     return {WsaError::kNoBufs};
   }
-  if (!inbox_.empty()) stack_.mark_dirty(*this);  // should it have to wait, a part may fill it
   return Socket::receive(call);
 }
 

@@ -22,6 +22,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "stack/lwip/lwip_hooks.h"
 #include "stack/lwip/port.h"
+#include "stack/take.h"
 #include "stack/tcp.h"
 
 namespace millrace {
