@@ -76,9 +76,9 @@ uint32_t TcpSocket::write(BufferCursor& from, uint32_t flags) noexcept {
   constexpr uint32_t kBytesAtOnce = 12 * 1024;
   uint32_t total = 0;
   while (!from.at_end()) {
-    const bool is_first = pcb_->unsent == nullptr;
-    const uint32_t mss = tcp_mss(pcb_);
-    const uint32_t most = is_first ? std::max(kBytesAtOnce / mss, 1u) * mss : uint32_t{UINT16_MAX};
+    const bool leaves_in_parts = from.contiguous() > kBytesAtOnce && pcb_->unsent == nullptr;
+    const uint32_t mss = leaves_in_parts ? tcp_mss(pcb_) : 1;
+    const uint32_t most = leaves_in_parts ? std::max(kBytesAtOnce - kBytesAtOnce % mss, mss) : uint32_t{UINT16_MAX};
     const uint32_t n = std::min({from.contiguous(), send_room(), most, uint32_t{UINT16_MAX}});
     if (n == 0) break;
     const err_t error = Recovery::write(*pcb_, from.data(), static_cast<u16_t>(n));
@@ -94,7 +94,7 @@ uint32_t TcpSocket::write(BufferCursor& from, uint32_t flags) noexcept {
     total += n;
     in_flight_ += n;
     sent_bytes_ += n;
-    if (is_first && n == most && !from.at_end()) {
+    if (leaves_in_parts && n == most) {
       stack_.demux().output(*pcb_);
       stack_.flush();
     }
