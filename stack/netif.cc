@@ -46,6 +46,10 @@ uint64_t patience_ns(const Port& port, const PortConfig& config) {
   return port.driver() == "net_memif" ? 0 : uint64_t{config.link_down_ms} * 1'000'000;
 }
 
+bool sends_by_system_call(const Port& port) {
+  return port.driver() == "net_af_xdp" || port.driver() == "net_af_packet" || port.driver() == "net_tap";
+}
+
 uint16_t generated_in_software(const PortCaps& caps) {
   uint16_t flags = NETIF_CHECKSUM_GEN_ICMP | NETIF_CHECKSUM_GEN_ICMP6;
   if (!caps.tx_checksum_ip4) flags |= NETIF_CHECKSUM_GEN_IP;
@@ -72,6 +76,7 @@ Netif::Netif(const PortQueue& queue, Counters& counters)
   const PortConfig& config = *queue.config;
   had_link_ = port.link_up();
   patience_ns_ = patience_ns(port, config);
+  engine.sends_by_system_call |= sends_by_system_call(port);
   const PortCaps& caps = port.caps();
   offloads_checksums_ =
       caps.tx_checksum_ip4 || caps.tx_checksum_tcp || caps.tx_checksum_udp || caps.tx_checksum_sctp;

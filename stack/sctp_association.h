@@ -92,8 +92,6 @@ class SctpAssociation {
     bool is_probed = false;
     uint64_t number = 0;  ///< in the last HEARTBEAT
     uint64_t due_ns = 0;  ///< the next one
-
-    bool is_good() const noexcept { return is_confirmed && n_errors == 0; }
   };
 
   void note_timeout(uint64_t now_ns) noexcept;

@@ -7,7 +7,7 @@
 namespace millrace {
 namespace {
 
-constexpr size_t kHeader = 12;       // RFC 9260 3.1
+constexpr size_t kHeader = kSctpHeaderBytes;
 constexpr size_t kChunkHeader = 4;   // 3.2
 constexpr size_t kInitFixed = 20;    // 3.3.2: chunk header, tag, window, streams, TSN
 constexpr size_t kTagAt = kHeader + kChunkHeader;
@@ -35,26 +35,18 @@ void append32(std::vector<uint8_t>& to, uint32_t value) {
 
 constexpr size_t padded(size_t bytes) { return (bytes + 3) & ~size_t{3}; }
 
-/// What begins at `at` and says its length at `at` + 2, as chunks and parameters do. @return empty: it is not whole
-SctpBytes item_at(SctpBytes bytes, size_t at) noexcept {
-  if (at + kChunkHeader > bytes.size()) return {};
-  const size_t length = get16(bytes, at + 2);
-  if (length < kChunkHeader || at + length > bytes.size()) return {};
-  return bytes.subspan(at, length);
-}
-
 bool is_init(SctpBytes packet) noexcept {
   const SctpChunk type = first_chunk_of(packet);
   if (type != SctpChunk::kInit && type != SctpChunk::kInitAck) return false;
-  return item_at(packet, kHeader).size() >= kInitFixed;
+  return sctp_item_at(packet, kHeader).size() >= kInitFixed;
 }
 
 /// The parameter of an INIT or INIT ACK. @return where in the packet, or 0
 size_t find_parameter(SctpBytes packet, uint16_t type) noexcept {
-  const size_t end = kHeader + item_at(packet, kHeader).size();
+  const size_t end = kHeader + sctp_item_at(packet, kHeader).size();
   const SctpBytes whole = packet.first(end);
   for (size_t at = kHeader + kInitFixed; at < end;) {
-    const SctpBytes parameter = item_at(whole, at);
+    const SctpBytes parameter = sctp_item_at(whole, at);
     if (parameter.empty()) return 0;
     if (get16(parameter, 0) == type) return at;
     at += padded(parameter.size());
@@ -63,7 +55,8 @@ size_t find_parameter(SctpBytes packet, uint16_t type) noexcept {
 }
 
 /// The chunk that the packet is grows by what is appended to it.
-void grow(std::vector<uint8_t>& packet, const std::function<void()>& append) {
+template <typename Append>
+void grow(std::vector<uint8_t>& packet, Append append) {
   packet.resize(padded(packet.size()));
   append();
   put16(packet, kHeader + 2, packet.size() - kHeader);
@@ -71,6 +64,13 @@ void grow(std::vector<uint8_t>& packet, const std::function<void()>& append) {
 }
 
 }  // namespace
+
+SctpBytes sctp_item_at(SctpBytes bytes, size_t at) noexcept {
+  if (at + kChunkHeader > bytes.size()) return {};
+  const size_t length = get16(bytes, at + 2);
+  if (length < kChunkHeader || at + length > bytes.size()) return {};
+  return bytes.subspan(at, length);
+}
 
 uint16_t sctp_source_port(SctpBytes packet) noexcept { return get16(packet, 0); }
 uint16_t sctp_target_port(SctpBytes packet) noexcept { return get16(packet, 2); }
@@ -80,24 +80,15 @@ SctpChunk first_chunk_of(SctpBytes packet) noexcept {
   return packet.size() < kHeader + kChunkHeader ? SctpChunk::kNone : static_cast<SctpChunk>(packet[kHeader]);
 }
 
-void for_each_chunk(SctpBytes packet, const std::function<void(SctpChunk, SctpBytes)>& visit) {
-  for (size_t at = kHeader; at < packet.size();) {
-    const SctpBytes chunk = item_at(packet, at);
-    if (chunk.empty()) return;
-    visit(static_cast<SctpChunk>(chunk[0]), chunk);
-    at += padded(chunk.size());
-  }
-}
-
 uint32_t initiate_tag_of(SctpBytes packet) noexcept { return is_init(packet) ? get32(packet, kTagAt) : 0; }
 
 std::vector<IpAddress> addresses_in(SctpBytes packet, uint8_t family, size_t most) {
   std::vector<IpAddress> found;
   if (!is_init(packet)) return found;
-  const SctpBytes whole = packet.first(kHeader + item_at(packet, kHeader).size());
+  const SctpBytes whole = packet.first(kHeader + sctp_item_at(packet, kHeader).size());
   const size_t address_bytes = family == 4 ? 4 : 16;
   for (size_t at = kHeader + kInitFixed; at < whole.size() && found.size() < most;) {
-    const SctpBytes parameter = item_at(whole, at);
+    const SctpBytes parameter = sctp_item_at(whole, at);
     if (parameter.empty()) break;
     const bool is_address = get16(parameter, 0) == (family == 4 ? kIp4 : kIp6);
     if (is_address && parameter.size() == kChunkHeader + address_bytes) {
@@ -127,7 +118,7 @@ bool extend_cookie(std::vector<uint8_t>& packet, SctpBytes tail) {
   const size_t at = find_parameter(packet, kStateCookie);
   if (at == 0) return false;
   // It becomes the last parameter, so that it may grow.
-  const SctpBytes old = item_at(packet, at);
+  const SctpBytes old = sctp_item_at(packet, at);
   std::vector<uint8_t> cookie(old.begin(), old.end());
   cookie.insert(cookie.end(), tail.begin(), tail.end());
   put16(cookie, 2, cookie.size());
@@ -139,7 +130,7 @@ bool extend_cookie(std::vector<uint8_t>& packet, SctpBytes tail) {
 
 bool cut_cookie(std::vector<uint8_t>& packet, std::span<uint8_t> tail) {
   if (first_chunk_of(packet) != SctpChunk::kCookieEcho) return false;
-  const size_t bytes = item_at(packet, kHeader).size();
+  const size_t bytes = sctp_item_at(packet, kHeader).size();
   if (bytes < kChunkHeader + tail.size()) return false;
   const auto end = packet.begin() + static_cast<ptrdiff_t>(kHeader + bytes);
   const auto begin = end - static_cast<ptrdiff_t>(tail.size());

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -38,8 +37,19 @@ uint16_t sctp_target_port(SctpBytes packet) noexcept;
 uint32_t sctp_tag(SctpBytes packet) noexcept;
 SctpChunk first_chunk_of(SctpBytes packet) noexcept;
 
+inline constexpr size_t kSctpHeaderBytes = 12;  // RFC 9260 3.1
+/// The chunk, or the parameter of one, that begins there. @return empty: it is not whole
+SctpBytes sctp_item_at(SctpBytes bytes, size_t at) noexcept;
 /// Calls visit(type, chunk) for each chunk that is whole, its header of 4 bytes included.
-void for_each_chunk(SctpBytes packet, const std::function<void(SctpChunk, SctpBytes)>& visit);
+template <typename Visit>
+void for_each_chunk(SctpBytes packet, Visit visit) {
+  for (size_t at = kSctpHeaderBytes; at < packet.size();) {
+    const SctpBytes chunk = sctp_item_at(packet, at);
+    if (chunk.empty()) return;
+    visit(static_cast<SctpChunk>(chunk[0]), chunk);
+    at += (chunk.size() + 3) & ~size_t{3};
+  }
+}
 
 /// Of a packet with INIT or INIT ACK: the sender's tag (RFC 9260 3.3.2). 0: there is none
 uint32_t initiate_tag_of(SctpBytes packet) noexcept;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "stack/demux.h"
+#include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 #include "stack/recovery.h"
 #include "stack/tcp.h"
@@ -70,13 +71,15 @@ uint32_t TcpSocket::send_room() const noexcept {
 }
 
 /// Hands lwIP as much as it takes. With MSG_OOB the last byte of all is urgent. Of much, what was copied leaves
-/// while the rest is copied, so that the peer works meanwhile; whole segments, behind which none waits.
+/// while the rest is copied, so that the peer works meanwhile; whole segments, behind which none waits. Not where
+/// that would be more system calls.
 /// @return bytes; the cursor is behind them
 uint32_t TcpSocket::write(BufferCursor& from, uint32_t flags) noexcept {
   constexpr uint32_t kBytesAtOnce = 12 * 1024;
   uint32_t total = 0;
   while (!from.at_end()) {
-    const bool leaves_in_parts = from.contiguous() > kBytesAtOnce && pcb_->unsent == nullptr;
+    const bool leaves_in_parts =
+        from.contiguous() > kBytesAtOnce && pcb_->unsent == nullptr && !engine.sends_by_system_call;
     const uint32_t mss = leaves_in_parts ? tcp_mss(pcb_) : 1;
     const uint32_t most = leaves_in_parts ? std::max(kBytesAtOnce - kBytesAtOnce % mss, mss) : uint32_t{UINT16_MAX};
     const uint32_t n = std::min({from.contiguous(), send_room(), most, uint32_t{UINT16_MAX}});

@@ -102,6 +102,7 @@ struct Engine {
   Gate* gate = nullptr;
   Neighbors* neighbors = nullptr;
   PathMtus* path_mtus = nullptr;
+  bool sends_by_system_call = false;  ///< a burst to some port is one: the fewer, the better
   bool finds_path_mtu = false;  ///< TCP: routers are to tell, not to cut
   Routes* routes = nullptr;
   SynCookies* syn_cookies = nullptr;

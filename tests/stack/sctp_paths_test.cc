@@ -73,6 +73,19 @@ class SctpPathsTest : public SctpFixture {
     }
     return std::nullopt;
   }
+  /// The first path is dead from now on; what was sent by it comes by the second, where the peer answers.
+  void lose_the_first() {
+    is_cut = first;
+    EXPECT_EQ(app->send("lost by the first").error, WsaError::kOk);
+    const auto again = wait_for_data();
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->to, second);
+    EXPECT_EQ(again->from, own_second);
+    remote->from = second;
+    remote->to = own_second;
+    remote->acknowledge();
+    run();
+  }
   /// Where the next message goes, which is acknowledged.
   IpAddress way_of(const char* message) {
     EXPECT_EQ(app->send(message).error, WsaError::kOk);
@@ -158,16 +171,7 @@ TEST_P(SctpPaths, AnAcceptedConnectionGoesOnByTheSecondPathWhenTheFirstDies) {
   accept();
   confirm();
   EXPECT_EQ(way_of("by the first"), first);
-  is_cut = first;
-  EXPECT_EQ(app->send("lost by the first").error, WsaError::kOk);
-  const auto again = wait_for_data();
-  ASSERT_TRUE(again);
-  EXPECT_EQ(again->to, second);
-  EXPECT_EQ(again->from, own_second);
-  remote->from = second;
-  remote->to = own_second;
-  remote->acknowledge();
-  run();
+  lose_the_first();
   EXPECT_EQ(counters().sctp_failovers, 1u);
   EXPECT_EQ(way_of("new data too"), second);
   remote->say(bytes_of("and what comes"));
@@ -179,15 +183,7 @@ TEST_P(SctpPaths, AConnectionOfOursGoesOnByTheSecondPathAndComesBackToTheFirst) 
   connect();
   confirm();
   EXPECT_EQ(way_of("by the first"), first);
-  is_cut = first;
-  EXPECT_EQ(app->send("lost by the first").error, WsaError::kOk);
-  const auto again = wait_for_data();
-  ASSERT_TRUE(again);
-  EXPECT_EQ(again->to, second);
-  remote->from = second;
-  remote->to = own_second;
-  remote->acknowledge();
-  run();
+  lose_the_first();
   remote->take();
   (void)answer_heartbeats();
   EXPECT_EQ(way_of("by the second"), second);

@@ -54,7 +54,7 @@ TEST_P(Tcp_SendBufferGrowth, GrowsToTwiceTheWindowThatThePathCarries) {
   finish();
 }
 
-TEST_P(Tcp_SendBufferGrowth, ALongSendLeavesInPartsOfWholeSegments) {
+TEST_P(Tcp_SendBufferGrowth, ALongSendIsWholeSegmentsButTheLast) {
   begin();  // a short segment would not wait
   constexpr size_t kBytes = 30'500;
   EXPECT_EQ(app->send(pattern(kBytes)).bytes, kBytes);
