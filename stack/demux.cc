@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
-#include <cstdlib>
 #include <new>
 
 #include "lwip/prot/tcp.h"
@@ -23,14 +22,6 @@ namespace {
 constexpr uint32_t kPorts = 65536;
 // A second pcb in a bucket is one more miss of the cache for each packet.
 constexpr uint32_t kBucketsPerConnection = 4;
-
-/// Zeros that cost no memory until they are written.
-template <typename T>
-T* zeroed(size_t n) {
-  auto* const memory = static_cast<T*>(std::calloc(n, sizeof(T)));
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
 
 /// Asks for huge pages: a packet's bucket is anywhere, and a small page is one more miss for each.
 void back_with_huge_pages(void* memory, size_t bytes) {
@@ -49,7 +40,17 @@ bool is_this(const Pcb& pcb, const ip_addr_t& local, uint16_t local_port, const 
 
 }  // namespace
 
-void Demux::Free::operator()(void* memory) const noexcept { std::free(memory); }
+// Of pages: a bucket lies in one line of the cache, which no heap promises.
+template <typename T>
+Demux::Table<T> Demux::zeroed(size_t n) {
+  const size_t bytes = n * sizeof(T);
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, kFlags, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  return Table<T>(static_cast<T*>(memory), Unmap{bytes});
+}
+
+void Demux::Unmap::operator()(void* memory) const noexcept { (void)munmap(memory, bytes); }
 
 // Nobody outside can tell which connections share a bucket: the key is another one at each start.
 Demux::Demux(uint32_t most_connections, Counters& counters)

@@ -40,7 +40,7 @@ class Demux {
   ~Demux();
   static constexpr uint32_t kMostBuckets = 1u << 22;
   /// Its share of the table, at least.
-  static constexpr size_t kBytesPerConnection = 96;
+  static constexpr size_t kBytesPerConnection = 128;
   /// Of those made from now on; tests make lists long with it.
   static inline uint32_t most_buckets = kMostBuckets;
   Demux(const Demux&) = delete;
@@ -119,7 +119,8 @@ class Demux {
   void with_all(Operation operation) noexcept;
 
  private:
-  struct Bucket {
+  /// Two to a line of the cache: none is in two lines.
+  struct alignas(32) Bucket {
     tcp_pcb* active;
     tcp_pcb* time_wait;
     uint32_t look_at;  ///< slow tick at which a wheel's entry for it is valid; 0: none
@@ -161,14 +162,21 @@ class Demux {
 
   static constexpr uint32_t kWheelSlots = 1024;  // 41 s; who is due later is looked at in between
 
-  struct Free {
+  struct Unmap {
+    size_t bytes;
     void operator()(void* memory) const noexcept;
   };
+  template <typename T>
+  using Table = std::unique_ptr<T[], Unmap>;
+  /// Zeros that cost no memory until they are written. @throws std::bad_alloc
+  template <typename T>
+  static Table<T> zeroed(size_t n);
+
   const uint32_t mask_;
   const uint32_t key_;
-  std::unique_ptr<Bucket[], Free> buckets_;
-  std::unique_ptr<tcp_pcb_listen*[], Free> listeners_;  ///< by local port
-  std::unique_ptr<udp_pcb*[], Free> datagrams_;         ///< by local port
+  const Table<Bucket> buckets_;
+  const Table<tcp_pcb_listen*> listeners_;  ///< by local port
+  const Table<udp_pcb*> datagrams_;         ///< by local port
   Scope* scope_ = nullptr;                              ///< the innermost
   UdpScope* udp_scope_ = nullptr;
   std::array<std::vector<Bucket*>, kWheelSlots> wheel_;

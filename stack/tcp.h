@@ -127,11 +127,10 @@ class TcpSocket final : public Socket {
   bool chose_local_ = false;  ///< address and port, for a connection without a bind
   bool is_filling_ = false;  ///< the first receive got bytes in this turn and is not full
   bool awaits_memory_ = false;
-  WsaError end_error_ = WsaError::kOk;
   uint32_t in_flight_ = 0;    ///< bytes written and not acknowledged
-  tcp_pcb* pcb_ = nullptr;
   uint32_t to_credit_ = 0;    ///< bytes taken in this turn, not yet given back to the window
   uint32_t held_back_ = 0;    ///< credit not given, because SO_RCVBUF is below the full window
+  tcp_pcb* pcb_ = nullptr;
   struct Urgent {
     Inbox inbox;                      ///< urgent bytes, a parcel each, for MSG_OOB
     std::vector<uint32_t> announced;  ///< sequence numbers of urgent bytes to come, in order
@@ -140,6 +139,7 @@ class TcpSocket final : public Socket {
   std::unique_ptr<Urgent> urgent_;  ///< null: the peer never had something urgent
   uint64_t sent_bytes_ = 0;      ///< as written to lwIP
   uint64_t received_bytes_ = 0;  ///< as lwIP delivered them
+  WsaError end_error_ = WsaError::kOk;
   uint64_t connected_at_ns_ = 0;
   Endpoint peer_;
 };

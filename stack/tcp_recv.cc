@@ -16,7 +16,7 @@ namespace millrace {
 void TcpSocket::fetch(const void* socket) noexcept {
   const auto& self = *static_cast<const TcpSocket*>(socket);
   self.fetch_hot();
-  fetch_lines(&self.state_, &self.connected_at_ns_);
+  fetch_lines(&self.state_, &self.end_error_);  // one line, as the slab lays it
 }
 
 err_t TcpSocket::on_receive(void* arg, tcp_pcb*, pbuf* p, err_t) {
