@@ -6,7 +6,6 @@
 // and loan, each alone and followed by reading every byte. And with three states of the caches:
 // right after the segments arrived (warm), with their payload flushed as if a device had just
 // written it (payload cold), and with everything pushed out (cold). usage: loan_bulk [ROUNDS]
-#include <arpa/inet.h>
 #include <immintrin.h>
 
 #include <algorithm>
@@ -18,16 +17,15 @@
 #include <unordered_map>
 #include <vector>
 
-#include "millrace/loan.h"
+#include "bench/loop.h"
 
 namespace {
 
+using namespace millrace;
+using loop::check, loop::error, loop::spi;
+
 constexpr ULONG kBytes = 64 << 10;
 constexpr size_t kEvictBytes = 256 << 20;  // more than any cache has
-WSPPROC_TABLE spi;
-INT error;
-LPFN_MILLRACE_RECVLOAN recv_loan;
-LPFN_MILLRACE_RETURNLOAN return_loan;
 std::vector<char> buffer(kBytes);
 std::vector<uint64_t> evict(kEvictBytes / sizeof(uint64_t));
 std::array<WSABUF, 64> lent;
@@ -36,20 +34,6 @@ DWORD n_lent;
 // are the ones that the next copy is made from, too.
 std::unordered_map<const char*, ULONG> payloads;
 volatile uint64_t sink;  // what was read must not be left out
-
-void check(bool ok, const char* what) {
-  if (ok) return;
-  std::fprintf(stderr, "loan_bulk: %s failed with %d\n", what, error);
-  std::exit(1);
-}
-
-template <typename Function>
-void fetch(SOCKET s, GUID id, Function& function) {
-  DWORD n = 0;
-  check(spi.lpWSPIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &function,
-                       sizeof function, &n, nullptr, nullptr, nullptr, &error) == 0,
-        "WSPIoctl");
-}
 
 [[gnu::noinline]] void read_all(const char* bytes, size_t n) {
   uint64_t sum = 0;
@@ -72,13 +56,13 @@ void copy(SOCKET s, bool reads) {
 void loan(SOCKET s, bool reads) {
   DWORD n = 0, flags = 0;
   n_lent = lent.size();
-  check(recv_loan(s, lent.data(), &n_lent, &n, &flags, nullptr, nullptr, nullptr, nullptr, nullptr,
+  check(loop::recv_loan(s, lent.data(), &n_lent, &n, &flags, nullptr, nullptr, nullptr, nullptr, nullptr,
                   &error) == 0 &&
             n == kBytes,
         "recv_loan");
   for (DWORD i = 0; reads && i < n_lent; ++i) read_all(lent[i].buf, lent[i].len);
   std::array<WSABUF, 64> to_return = lent;
-  check(return_loan(to_return.data(), n_lent, &error) == 0, "return_loan");
+  check(loop::return_loan(to_return.data(), n_lent, &error) == 0, "return_loan");
 }
 
 struct Way {
@@ -153,31 +137,13 @@ void measure(SOCKET from, SOCKET to, int rounds, Caches caches) {
 
 int main(int argc, char** argv) {
   const int rounds = argc == 2 ? std::atoi(argv[1]) : 200;
-  WSPDATA data;
   if (rounds <= 0) return 2;
-  if (WSPStartup(MAKEWORD(2, 2), &data, nullptr, WSPUPCALLTABLE{}, &spi) != 0) return 1;
-  WS_sockaddr_in address{};
-  address.sin_family = WS_AF_INET;
-  address.sin_port = htons(7001);
-  address.sin_addr.S_un.S_addr = htonl(INADDR_LOOPBACK);
-  const auto* const name = reinterpret_cast<const WS_sockaddr*>(&address);
-  const SOCKET listener = spi.lpWSPSocket(WS_AF_INET, WS_SOCK_STREAM, 0, nullptr, 0, 0, &error);
-  const SOCKET from = spi.lpWSPSocket(WS_AF_INET, WS_SOCK_STREAM, 0, nullptr, 0, 0, &error);
-  check(spi.lpWSPBind(listener, name, sizeof address, &error) == 0, "WSPBind");
-  check(spi.lpWSPListen(listener, 1, &error) == 0, "WSPListen");
-  check(
-      spi.lpWSPConnect(from, name, sizeof address, nullptr, nullptr, nullptr, nullptr, &error) == 0,
-      "WSPConnect");
-  const SOCKET to = spi.lpWSPAccept(listener, nullptr, nullptr, nullptr, 0, &error);
-  check(to != INVALID_SOCKET, "WSPAccept");
-  const INT on = 1;
-  spi.lpWSPSetSockOpt(from, WS_IPPROTO_TCP, WS_TCP_NODELAY, reinterpret_cast<const CHAR*>(&on),
-                      sizeof on, &error);
-  fetch(to, WSAID_MILLRACE_RECVLOAN, recv_loan);
-  fetch(to, WSAID_MILLRACE_RETURNLOAN, return_loan);
+  loop::start();
+  const loop::Pair pair = loop::open_pair(loop::kProtocols.front(), 7001);
   std::printf("%-12s %-12s %11s %6s\n", "64 KiB", "caches", "median", "ratio");
-  measure(from, to, rounds, Caches::kWarm);
-  measure(from, to, rounds, Caches::kPayloadCold);
-  measure(from, to, std::max(1, rounds / 10), Caches::kCold);
+  measure(pair.client, pair.server, rounds, Caches::kWarm);
+  measure(pair.client, pair.server, rounds, Caches::kPayloadCold);
+  measure(pair.client, pair.server, std::max(1, rounds / 10), Caches::kCold);
+  loop::close_pair(pair);
   spi.lpWSPCleanup(&error);
 }

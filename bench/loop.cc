@@ -7,12 +7,12 @@
 #include <cstdlib>
 #include <map>
 
-#include "millrace/loan.h"
-
 namespace millrace::loop {
 
 WSPPROC_TABLE spi;
 INT error;
+LPFN_MILLRACE_RECVLOAN recv_loan;
+LPFN_MILLRACE_RETURNLOAN return_loan;
 
 void check(bool ok, const char* what) {
   if (ok) return;
@@ -79,9 +79,6 @@ void receive_on(SOCKET s) {
             n == kBytes,
         "WSPRecv");
 }
-
-LPFN_MILLRACE_RECVLOAN recv_loan;
-LPFN_MILLRACE_RETURNLOAN return_loan;
 
 template <typename Function>
 void fetch(SOCKET s, GUID id, Function& function) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Two sockets of this process on the embedded loopback, whose frames pass through a DPDK ring port, and
 // the ways in which one of them receives what the other one sends: shared by what counts (receive_cost.cc)
-// and what times (receive_suite.cc, send_suite.cc).
+// and what times (loop_suite.cc, loan_bulk.cc).
 //
 // Each side sends, the other receives: in a ping-pong the acknowledgement rides on the answer, so one
 // receive is one frame.
@@ -10,6 +10,7 @@
 #include <array>
 #include <span>
 
+#include "millrace/loan.h"
 #include "mswsock.h"
 #include "windows.h"
 #include "ws2spi.h"
@@ -20,6 +21,8 @@ inline constexpr ULONG kBytes = 64;
 
 extern WSPPROC_TABLE spi;
 extern INT error;
+extern LPFN_MILLRACE_RECVLOAN recv_loan;
+extern LPFN_MILLRACE_RETURNLOAN return_loan;
 
 /// Ends the process with this word, and Winsock's error, if a call did not do what it should.
 void check(bool ok, const char* what);
