@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <stdexcept>
 #include <thread>
 
 #define MILLRACE_USE_WS_PREFIX
@@ -358,6 +359,7 @@ void SpiTest::SetUp() {
 }
 
 void SpiTest::TearDown() {
+  if (ws_ == nullptr) return;
   ws().close_all();
   EXPECT_TRUE(eventually([this] { return counters()["mbufs_in_use"] <= mbufs_at_start_; }))
       << counters()["mbufs_in_use"] << " mbufs are still in use";
@@ -371,7 +373,8 @@ WSPPROC_TABLE SpiTest::start(const WSPUPCALLTABLE& upcalls) {
   WSPPROC_TABLE table{};
   WSPDATA data{};
   WSAPROTOCOL_INFOW info{};
-  EXPECT_EQ(WSPStartup(MAKEWORD(2, 2), &data, &info, upcalls, &table), 0);
+  const int error = WSPStartup(MAKEWORD(2, 2), &data, &info, upcalls, &table);
+  if (error != 0) throw std::runtime_error("WSPStartup failed: " + std::to_string(error));
   return table;
 }
 
