@@ -15,6 +15,7 @@
 #include "dpdk_io/kernel_link.h"
 #include "dpdk_io/mbuf.h"
 #include "dpdk_io/rings.h"
+#include "dpdk_io/stamps.h"
 #include "dpdk_io/startup_error.h"
 #include "dpdk_io/telemetry.h"
 #include "dpdk_io/xdp_sockets.h"
@@ -120,6 +121,7 @@ void Port::open(const PortOptions& wishes) {
   if (error != 0) throw_refused(name_, "to describe itself", error);
   driver_ = info.driver_name == nullptr ? "" : info.driver_name;
   is_ring_ = driver_ == "net_ring";
+  ring_flags_ = RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT;
   // It says 1500, and carries what its buffers hold, of which a long frame takes several (rte_eth_memif.c).
   const bool has_any_mtu = driver_ == "net_memif";
   if (has_any_mtu) info.max_rx_pktlen = RTE_ETHER_MAX_JUMBO_FRAME_LEN;
@@ -131,7 +133,8 @@ void Port::open(const PortOptions& wishes) {
   if (options.may_have_fewer) options.n_queues = std::min(options.n_queues, queues_of_use(driver_, caps_.max_queues));
   check_wishes(options, info, caps_.max_queues);
   counters_ = std::vector<PortCounters>(options.n_queues);
-  if (info.if_index != 0 && (driver_ == "net_af_packet" || driver_ == "net_af_xdp")) {
+  const bool says_always_up = driver_ == "net_af_packet" || driver_ == "net_af_xdp" || driver_ == "net_pcap";
+  if (info.if_index != 0 && says_always_up) {
     kernel_link_ = std::make_unique<KernelLink>(info.if_index);
   }
   if (driver_ == "net_memif") {
@@ -144,6 +147,7 @@ void Port::open(const PortOptions& wishes) {
   rte_eth_dev_get_mtu(id_, &old_mtu);
   rte_eth_conf conf{};
   choose_offloads(options, info, conf);
+  if (options.timestamps) choose_stamps(info, conf);
   if (has_any_mtu) conf.rxmode.mtu = old_mtu;
   conf.intr_conf.rmv = (*info.dev_flags & RTE_ETH_DEV_INTR_RMV) != 0 ? 1 : 0;
   error = rte_eth_dev_callback_register(id_, RTE_ETH_EVENT_INTR_RMV, on_removal, &is_removed_);
@@ -164,6 +168,7 @@ void Port::open(const PortOptions& wishes) {
   }
   error = rte_eth_dev_start(id_);
   if (error != 0) throw_refused(name_, "to start", error);
+  if (stamps_) stamps_->measure(name_);
 
   if (caps_.rss && !options.rss_table.empty()) set_rss_table(options, info);
   groups_ = std::make_unique<MulticastFilter>(id_);
@@ -192,6 +197,26 @@ void Port::check_pool_for_xdp() const {
   if (pool_.is_gapless()) return;
   throw StartupError("port " + name_, "AF_XDP needs a pool without gaps, and this one has some",
                      "put --iova-mode=va into [eal] args");
+}
+
+// net_pcap stamps every frame without offering to: microseconds of the time of day (DPDK pcap_ethdev.c).
+void Port::choose_stamps(const rte_eth_dev_info& info, rte_eth_conf& conf) {
+  if (driver_ == "net_pcap") {
+    stamps_ = wall_clock_stamps();
+    return;
+  }
+  if ((info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_TIMESTAMP) == 0) {
+    throw StartupError("port " + name_, "the driver " + driver_ + " has no timestamps of received frames here",
+                       "leave timestamps out: the other stages do without them");
+  }
+  conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_TIMESTAMP;
+  stamps_ = device_stamps(id_);
+}
+
+void Port::stamp_by(std::unique_ptr<const DeviceClock> clock, uint64_t hz) {
+  stamps_ = std::make_unique<Stamps>(std::move(clock));
+  stamps_->hz = hz;
+  ring_flags_ |= stamps_->flag;
 }
 
 void Port::choose_offloads(const PortOptions& options, const rte_eth_dev_info& info,

@@ -28,9 +28,11 @@ class Burst;
 class BurstLock;
 class Capture;
 class InterruptGate;
+class DeviceClock;
 class KernelLink;
 class XdpSockets;
 struct RingWires;
+struct Stamps;
 
 /// What one queue has done. Written by the thread that uses the queue only; others read it through
 /// for_each, or get values that may be torn from one another but are each whole.
@@ -69,6 +71,7 @@ struct PortOptions {
   bool may_have_fewer = false;  // queues, if the device has no more
   uint16_t mtu = 1500;        // bytes of an IP packet
   bool promiscuous = false;
+  bool timestamps = false;    // refused where the device has none
   /// How RSS spreads flows: the key, and of each entry of the table its queue. A device with a longer
   /// table gets it repeated. Empty: as the driver likes.
   std::span<const uint8_t> rss_key = {};
@@ -102,7 +105,7 @@ class Port {
   /// Port of this process has closed is plugged in again. The link need not be up yet.
   ///
   /// @errors  StartupError: no such device (the error lists those that exist), more queues than
-  ///          it has, an MTU it cannot do, or what its driver refused
+  ///          it has, an MTU it cannot do, no timestamps, or what its driver refused
   Port(const PortOptions& options, Pool& pool);
 
   /// Stops and closes the device. Frames still in a ring go back to their pools.
@@ -157,6 +160,10 @@ class Port {
   /// The driver's name, such as "net_af_xdp".
   const std::string& driver() const noexcept { return driver_; }
   const PortCaps& caps() const noexcept { return caps_; }
+  /// The timestamps of what it receives (stamps.h); null: there are none.
+  const Stamps* stamps() const noexcept { return stamps_.get(); }
+  /// For a ring port whose sender stamps frames by this clock: the stamps are handed on.
+  void stamp_by(std::unique_ptr<const DeviceClock> clock, uint64_t hz);
   std::array<uint8_t, 6> mac() const noexcept { return mac_; }
   uint16_t n_queues() const noexcept { return static_cast<uint16_t>(counters_.size()); }
   const PortCounters& counters(uint16_t queue) const noexcept { return counters_[queue]; }
@@ -167,6 +174,7 @@ class Port {
  private:
   Port(const PortOptions& options, Pool& pool, std::shared_ptr<RingWires> wires);
   void open(const PortOptions& options);
+  void choose_stamps(const rte_eth_dev_info& info, rte_eth_conf& conf);
   void choose_offloads(const PortOptions& options, const rte_eth_dev_info& info,
                        rte_eth_conf& conf);
   void set_up_queues(const PortOptions& options, const rte_eth_dev_info& info,
@@ -193,6 +201,7 @@ class Port {
   bool is_ring_ = false;         // frames arrive with the sender's metadata
   bool needs_own_data_ = false;  // the driver finds the data by the mbuf's own address
   bool needs_tx_prepare_ = false;
+  uint64_t ring_flags_ = 0;      // of ol_flags, what a ring hands on
   std::atomic<bool> link_up_{false};
   std::atomic<bool> is_removed_{false};
   std::array<uint8_t, 6> mac_{};
@@ -204,6 +213,7 @@ class Port {
   std::vector<BurstLock> burst_locks_;       // by queue, if there is a gate
   std::unique_ptr<KernelLink> kernel_link_;  // where the driver does not know, else nullptr
   std::unique_ptr<XdpSockets> xdp_sockets_;  // of an AF_XDP port, else nullptr
+  std::unique_ptr<Stamps> stamps_;
   std::shared_ptr<RingWires> wires_;         // rings made by ring_loop or ring_pair, else nullptr
 };
 

@@ -52,10 +52,10 @@ bool is_shared(const rte_mbuf* m) noexcept {
 }
 
 // A NIC's driver resets what describes a received frame; the ring driver passes the sender's on.
-void reset_metadata(rte_mbuf* m, uint16_t port_id) noexcept {
+void reset_metadata(rte_mbuf* m, uint16_t port_id, uint64_t kept_flags) noexcept {
   m->port = port_id;
   m->packet_type = 0;
-  m->ol_flags &= RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT;
+  m->ol_flags &= kept_flags;
 }
 
 }  // namespace
@@ -87,7 +87,7 @@ uint16_t Port::rx(uint16_t queue, std::span<rte_mbuf*, 32> out) noexcept {
   count(counters.rx_pkts, n);
   count(counters.rx_bytes, bytes_of(mbufs));
   if (is_ring_) {
-    for (rte_mbuf* m : mbufs) reset_metadata(m, id_);
+    for (rte_mbuf* m : mbufs) reset_metadata(m, id_, ring_flags_);
   }
   if (capture_) count_captured(*capture_, queue, mbufs, Direction::kReceived, counters);
   return n;

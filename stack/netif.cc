@@ -38,7 +38,7 @@ bool verifies(const PortConfig& config) {
   if (config.checksum != ChecksumPolicy::kAuto) return config.checksum == ChecksumPolicy::kOn;
   // A Linux peer on the same host leaves sums to the NIC that is not there (partial checksums).
   return !config.device.starts_with("net_af_xdp") && !config.device.starts_with("net_af_packet") &&
-         !config.device.starts_with("net_tap");
+         !config.device.starts_with("net_tap") && !config.device.starts_with("net_pcap");
 }
 
 // A memif's link says whether a peer process is there: peers come and go, and a server waits on.
@@ -47,7 +47,8 @@ uint64_t patience_ns(const Port& port, const PortConfig& config) {
 }
 
 bool sends_by_system_call(const Port& port) {
-  return port.driver() == "net_af_xdp" || port.driver() == "net_af_packet" || port.driver() == "net_tap";
+  return port.driver() == "net_af_xdp" || port.driver() == "net_af_packet" || port.driver() == "net_tap" ||
+         port.driver() == "net_pcap";
 }
 
 uint16_t generated_in_software(const PortCaps& caps) {
@@ -81,6 +82,7 @@ Netif::Netif(const PortQueue& queue, Counters& counters)
   offloads_checksums_ =
       caps.tx_checksum_ip4 || caps.tx_checksum_tcp || caps.tx_checksum_udp || caps.tx_checksum_sctp;
   if (!caps.rx_checksum_sctp) good_l4_ |= kCheckSctp;
+  if (port.stamps() != nullptr) ages_ = std::make_unique<StampAges>(*port.stamps(), *engine.clock);
 }
 
 Netif::Netif(Port& loop_port, Counters& counters)

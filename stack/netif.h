@@ -9,10 +9,12 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "dpdk_io/mbuf.h"
 #include "dpdk_io/port.h"
+#include "dpdk_io/stamps.h"
 #include "lwip/netif.h"
 #include "stack/config.h"
 #include "stack/counters.h"
@@ -45,6 +47,9 @@ class Netif {
   static constexpr uint8_t kHadNoPorts = 0x80;
   /// pbuf::flags of a datagram that routers are not to cut (IP_DONTFRAGMENT); lwIP leaves it alone.
   static constexpr uint8_t kForbidsFragments = 0x40;
+
+  /// Of a sampled burst: how long its frames were in this port, if the port stamps them.
+  [[gnu::cold, gnu::noinline]] void time_in_port(std::span<rte_mbuf* const> frames) noexcept;
 
   /// Gives everything lwIP queued to the port.
   void flush() noexcept {
@@ -102,6 +107,7 @@ class Netif {
   Burst out_;
   SynQueue syns_;
   Interfaces interfaces_;
+  std::unique_ptr<StampAges> ages_;  ///< null: the port has no timestamps
 };
 
 }  // namespace millrace

@@ -75,10 +75,20 @@ uint32_t Netif::poll_port() noexcept {
   const uint16_t n = receive(frames);
   if (n == 0) return 0;
   Stages& stages = engine.stack->stages;
-  stages.on_burst();
+  if (stages.on_burst()) [[unlikely]] time_in_port(std::span(frames).first(n));
   hand_on(std::span(frames).first(n));
   stages.end_burst();
   return n;
+}
+
+void Netif::time_in_port(std::span<rte_mbuf* const> frames) noexcept {
+  if (ages_ == nullptr || !ages_->look()) return;
+  Stages& stages = engine.stack->stages;
+  for (const rte_mbuf* const m : frames) {
+    if (m->port != port_.id()) continue;  // a sibling's burst has several ports' frames
+    if (const auto age_ns = ages_->age_ns(*m)) stages.on_port(*age_ns);
+  }
+  stages.after_ports();
 }
 
 void Netif::hand_on(std::span<rte_mbuf*> frames) noexcept {

@@ -67,6 +67,7 @@ void Runtime::open_ports() {
     options.n_tx_desc = port.tx_descriptors;
     options.mtu = port.mtu;
     options.promiscuous = port.promiscuous;
+    options.timestamps = port.timestamps;
     options.vlans = tags_of(port);
     options.may_have_fewer = port.queues == 0;
     options.n_queues = static_cast<uint16_t>(port.queues == 0 ? n : port.queues);

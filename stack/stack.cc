@@ -293,7 +293,9 @@ bool Stack::take_over() noexcept {
   std::array<rte_mbuf*, kBurstMax> frames;
   const uint16_t n = siblings_.steering()->take_over(index_, frames);
   if (n == 0) return false;
-  stages.on_burst();
+  if (stages.on_burst()) [[unlikely]] {
+    for (const auto& netif : netifs_) netif->time_in_port(std::span(frames).first(n));
+  }
   for (uint16_t i = 0; i < n; ++i) {
     const auto netif = std::find_if(netifs_.begin() + 1, netifs_.end(), [&](const auto& candidate) {
       return candidate->port().id() == frames[i]->port;

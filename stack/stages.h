@@ -2,8 +2,8 @@
 // Where the time of a received packet goes: how long it was in each stage of its way (stages.def,
 // STAGES.md), of one receive burst in stages_sample.
 //
-//   on_burst  on_input   on_delivered     begin_copy  end_copy       on_told        on_return
-//   burst ──────► lwip ──────► inbox ──────────► scatter ──► completion ──► return ──────►
+//        on_burst  on_input   on_delivered     begin_copy  end_copy       on_told        on_return
+//   port ──► burst ──────► lwip ──────► inbox ──────────► scatter ──► completion ──► return ──────►
 //
 // Invariant: of a burst that is not sampled no clock is read; each hook is then a load and a branch not
 // taken, and what it would do is kept out of line, so that the hot path stays small. Everything here is
@@ -91,10 +91,16 @@ class Stages {
 
   // ---- hooks, in the order of the way; with the Stack's lock held ----
 
-  /// A receive burst returned frames; end_burst() follows.
-  void on_burst() noexcept {
-    if (--left_ == 0) [[unlikely]] begin_sample();
+  /// A receive burst returned frames; end_burst() follows. @return true: it is sampled
+  bool on_burst() noexcept {
+    if (--left_ != 0) [[likely]] return false;
+    begin_sample();
+    return true;
   }
+  /// How long one of its frames was in its port before.
+  MILLRACE_SAMPLED void on_port(uint64_t age_ns) noexcept { add(Stage::kPort, 0, age_ns); }
+  /// The device's clock was read for that, which is in no stage.
+  MILLRACE_SAMPLED void after_ports() noexcept { burst_ns_ = now_ns(); }
   /// All of them were looked at.
   void end_burst() noexcept {
     is_sampled_ = false;

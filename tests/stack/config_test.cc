@@ -50,6 +50,7 @@ rx_descriptors = 2048
 tx_descriptors = 512
 checksum = "off"
 promiscuous = true
+timestamps = true
 capture = "/tmp/f.pcapng"
 link_down_ms = 0
 neighbors = ["10.0.0.1 02:00:00:00:0a:FF", "fd00::1  02:00:00:00:00:01"]
@@ -108,6 +109,7 @@ TEST(Config, EverySettingReachesItsMember) {
   EXPECT_EQ(port.tx_descriptors, 512);
   EXPECT_EQ(port.checksum, ChecksumPolicy::kOff);
   EXPECT_TRUE(port.promiscuous);
+  EXPECT_TRUE(port.timestamps);
   EXPECT_EQ(port.capture, "/tmp/f.pcapng");
   EXPECT_EQ(port.link_down_ms, 0u);
   const Neighbor router{*parse_address("10.0.0.1"), {2, 0, 0, 0, 0x0a, 0xff}};

@@ -20,7 +20,7 @@ struct Spent {
 };
 void PrintTo(const Spent& spent, std::ostream* out) { *out << spent.count << " in " << spent.ns << " ns"; }
 
-/// burst, lwip, inbox, scatter, completion, return
+/// port, burst, lwip, inbox, scatter, completion, return
 using Way = std::array<Spent, kStages>;
 
 /// The same for TCP and UDP: one parcel per frame.
@@ -41,6 +41,7 @@ class Stages_Way : public ConnectedTest {
     ConnectedTest::TearDown();
   }
 
+  App& app_of_datagrams() { return *socket_; }
   App& receiver(Transport transport) { return transport == Transport::kTcp ? *app : *socket_; }
   /// On the wire, until the Stack next turns.
   void comes(Transport transport) {
@@ -49,6 +50,11 @@ class Stages_Way : public ConnectedTest {
     } else {
       peer().send(udp_frame(family(), 6000, 5000, pattern(kSegmentBytes)));
     }
+  }
+  uint64_t longest_in_port() {
+    StageSums sums;
+    sums.add(stack().stages);
+    return sums.summaries()[0].max_ns;
   }
   Way since_last() {
     StageSums sums;
@@ -86,7 +92,7 @@ TEST_P(Stages_Way, WhatWaitsInTheInboxIsThereAndNowhereElse) {
     run();
     advance(5);
     EXPECT_EQ(receiver(transport).receive().bytes.size(), kSegmentBytes);
-    EXPECT_EQ(since_last(), (Way{{{1, 0}, {1, 0}, {1, 5'000'000}, {1, 0}, {0, 0}, {1, 0}}}));
+    EXPECT_EQ(since_last(), (Way{{{0, 0}, {1, 0}, {1, 0}, {1, 5'000'000}, {1, 0}, {0, 0}, {1, 0}}}));
   }
 }
 
@@ -97,7 +103,7 @@ TEST_P(Stages_Way, WhatHoldsAFrameUpInLwipHoldsUpTheNextOneOfTheBurstInFrontOfIt
     delay_when_changed(300, [this] { return counters().rx_pkts; });
     run();
     clock().on_look = {};
-    EXPECT_EQ(since_last(), (Way{{{2, 300}, {2, 600}, {0, 0}, {0, 0}, {0, 0}, {0, 0}}}));
+    EXPECT_EQ(since_last(), (Way{{{0, 0}, {2, 300}, {2, 600}, {0, 0}, {0, 0}, {0, 0}, {0, 0}}}));
     while (receiver(transport).receive().error == WsaError::kOk) {
     }
     (void)since_last();
@@ -107,7 +113,7 @@ TEST_P(Stages_Way, WhatHoldsAFrameUpInLwipHoldsUpTheNextOneOfTheBurstInFrontOfIt
 TEST_P(Stages_Way, AFrameThatLwipLooksAtHasOneTurnToo) {
   flow->send(tcp().seq(1 + kSegmentBytes).ack().data(pattern(kSegmentBytes)));  // behind a hole
   run();
-  EXPECT_EQ(since_last(), (Way{{{1, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}}}));
+  EXPECT_EQ(since_last(), (Way{{{0, 0}, {1, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}}}));
 }
 
 TEST_P(Stages_Way, TheCopyToAWaitingReceiveIsScatter) {
@@ -118,7 +124,7 @@ TEST_P(Stages_Way, TheCopyToAWaitingReceiveIsScatter) {
     run();
     clock().on_look = {};
     EXPECT_EQ(posted.n_bytes(), kSegmentBytes);
-    EXPECT_EQ(since_last(), (Way{{{1, 0}, {1, 0}, {1, 0}, {1, 700}, {1, 0}, {0, 0}}}));
+    EXPECT_EQ(since_last(), (Way{{{0, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 700}, {1, 0}, {0, 0}}}));
   }
 }
 
@@ -130,7 +136,7 @@ TEST_P(Stages_Way, WhatKeepsTheStackFromTellingIsCompletion) {
     run();
     clock().on_look = {};
     EXPECT_EQ(posted.n_bytes(), kSegmentBytes);
-    EXPECT_EQ(since_last(), (Way{{{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 400}, {0, 0}}}));
+    EXPECT_EQ(since_last(), (Way{{{0, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 400}, {0, 0}}}));
   }
 }
 
@@ -141,7 +147,7 @@ TEST_P(Stages_Way, WhatACallDoesAfterItsCopyIsReturn) {
     delay_when_changed(900, [this] { return counters().bytes_delivered; });
     EXPECT_EQ(receiver(transport).receive().bytes.size(), kSegmentBytes);
     clock().on_look = {};
-    EXPECT_EQ(since_last(), (Way{{{1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 0}, {1, 900}}}));
+    EXPECT_EQ(since_last(), (Way{{{0, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 0}, {1, 900}}}));
   }
 }
 
@@ -151,7 +157,7 @@ TEST_P(Stages_Way, AFrameForTwoReceivesIsOfTheFirst) {
   comes(Transport::kTcp);
   run();
   EXPECT_EQ(first.n_bytes() + second.n_bytes(), 80u);
-  EXPECT_EQ(since_last(), (Way{{{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 0}}}));
+  EXPECT_EQ(since_last(), (Way{{{0, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 0}}}));
   advance(3);
   EXPECT_EQ(app->receive().bytes.size(), 20u);
   EXPECT_EQ(since_last(), Way{}) << "the rest has waited for its receive, not to be looked at";
@@ -164,10 +170,10 @@ TEST_P(Stages_Way, ReceivesWithoutRoomAndPeeksLeaveItForWhoTakes) {
   EXPECT_FALSE(asks.is_pending());
   EXPECT_EQ(app->receive(kSegmentBytes, WS_MSG_PEEK).bytes.size(), kSegmentBytes);
   EXPECT_EQ(app->receive(0).bytes.size(), 0u);
-  EXPECT_EQ(since_last(), (Way{{{1, 0}, {1, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}}}));
+  EXPECT_EQ(since_last(), (Way{{{0, 0}, {1, 0}, {1, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}}}));
   advance(2);
   EXPECT_EQ(app->receive().bytes.size(), kSegmentBytes);
-  EXPECT_EQ(since_last(), (Way{{{0, 0}, {0, 0}, {1, 2'000'000}, {1, 0}, {0, 0}, {1, 0}}}));
+  EXPECT_EQ(since_last(), (Way{{{0, 0}, {0, 0}, {0, 0}, {1, 2'000'000}, {1, 0}, {0, 0}, {1, 0}}}));
 }
 
 TEST_P(Stages_Way, OneReceiveOfManyParcelsHasWaitedForEach) {
@@ -177,7 +183,7 @@ TEST_P(Stages_Way, OneReceiveOfManyParcelsHasWaitedForEach) {
     advance(1);
   }
   EXPECT_EQ(app->receive().bytes.size(), 3 * kSegmentBytes);
-  EXPECT_EQ(since_last(), (Way{{{3, 0}, {3, 0}, {3, 6'000'000}, {1, 0}, {0, 0}, {1, 0}}}));
+  EXPECT_EQ(since_last(), (Way{{{0, 0}, {3, 0}, {3, 0}, {3, 6'000'000}, {1, 0}, {0, 0}, {1, 0}}}));
 }
 
 TEST_P(Stages_Way, ALentParcelIsOnItsWayAsACopiedOne) {
@@ -187,7 +193,7 @@ TEST_P(Stages_Way, ALentParcelIsOnItsWayAsACopiedOne) {
     advance(4);
     Lent lent = receiver(transport).borrow();
     EXPECT_EQ(lent.n_bytes, kSegmentBytes);
-    EXPECT_EQ(since_last(), (Way{{{1, 0}, {1, 0}, {1, 4'000'000}, {1, 0}, {0, 0}, {1, 0}}}));
+    EXPECT_EQ(since_last(), (Way{{{0, 0}, {1, 0}, {1, 0}, {1, 4'000'000}, {1, 0}, {0, 0}, {1, 0}}}));
     give_back(stack(), lent.buffers);
   }
 }
@@ -198,11 +204,11 @@ TEST_P(Stages_Way, MsgWaitAllIsToldAfterItsLastCopyOnly) {
   comes(Transport::kTcp);
   run();
   advance(7);
-  EXPECT_EQ(since_last(), (Way{{{1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 0}, {0, 0}}}));
+  EXPECT_EQ(since_last(), (Way{{{0, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 0}, {0, 0}}}));
   comes(Transport::kTcp);
   run();
   EXPECT_EQ(whole.n_bytes(), 2 * kSegmentBytes);
-  EXPECT_EQ(since_last(), (Way{{{1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 0}}}));
+  EXPECT_EQ(since_last(), (Way{{{0, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {1, 0}, {0, 0}}}));
 }
 
 TEST_P(Stages_Way, OneBurstInSoManyIsTimedAndNoneWithZero) {
@@ -218,10 +224,127 @@ TEST_P(Stages_Way, OneBurstInSoManyIsTimedAndNoneWithZero) {
     }
     const uint64_t n_bursts = n == 0 ? 0 : 9 / n;
     const Way way = since_last();
-    EXPECT_EQ(way[0].count, 2 * n_bursts) << "one burst in " << n;
-    EXPECT_EQ(way[2].count, 2 * n_bursts);
-    EXPECT_EQ(way[5].count, n_bursts);
+    EXPECT_EQ(way[1].count, 2 * n_bursts) << "one burst in " << n;
+    EXPECT_EQ(way[3].count, 2 * n_bursts);
+    EXPECT_EQ(way[6].count, n_bursts);
   }
+}
+
+/// With a port that stamps what it receives.
+class Stages_Port : public Stages_Way {
+ protected:
+  void SetUp() override {
+    config.ports.front().timestamps = true;
+    Stages_Way::SetUp();
+  }
+  /// Stamped as if it had come to the port so long ago.
+  void came(uint64_t ns_ago) {
+    peer().stamp = wire_clock().ticks() - ns_ago * (WireClock::kHz / 1'000'000'000);
+    comes(Transport::kUdp);
+  }
+  Spent in_port() { return since_last()[0]; }
+};
+MILLRACE_BOTH_FAMILIES(Stages_Port);
+
+TEST_P(Stages_Port, FromThePortsTimestampToTheBurstIsPort) {
+  came(0);
+  clock().advance_ns(2'500);
+  run();
+  advance(5);
+  EXPECT_EQ(app_of_datagrams().receive().bytes.size(), kSegmentBytes);
+  EXPECT_EQ(since_last(), (Way{{{1, 2'500}, {1, 0}, {1, 0}, {1, 5'000'000}, {1, 0}, {0, 0}, {1, 0}}}));
+}
+
+TEST_P(Stages_Port, EachFrameOfABurstHasBeenThereForATimeOfItsOwn) {
+  came(3'000);
+  came(200);
+  came(0);
+  run();
+  EXPECT_EQ(since_last(), (Way{{{3, 3'200}, {3, 0}, {3, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}}}));
+  EXPECT_EQ(longest_in_port(), 3'000u);
+}
+
+TEST_P(Stages_Port, AFrameWithoutAStampIsNotInIt) {
+  came(1'000);
+  peer().stamp.reset();
+  comes(Transport::kUdp);
+  run();
+  EXPECT_EQ(since_last(), (Way{{{1, 1'000}, {2, 0}, {2, 0}, {0, 0}, {0, 0}, {0, 0}, {0, 0}}}));
+}
+
+TEST_P(Stages_Port, AStampAheadOfItsClockIsNoTimeAndOneThatCannotBeIsNotInIt) {
+  came(uint64_t{0} - 100);
+  run();
+  EXPECT_EQ(in_port(), (Spent{1, 0}));
+  came(uint64_t{0} - 1'000'000'000);
+  came(100'000'000'000);
+  run();
+  EXPECT_EQ(since_last()[0], Spent{}) << "these are of another clock";
+}
+
+TEST_P(Stages_Port, ADevicesClockMayWrapOrBeSet) {
+  wire_clock().zero -= wire_clock().ticks() + 1'000;
+  came(0);
+  const uint64_t before = wire_clock().ticks();
+  clock().advance_ns(700'000);
+  run();
+  ASSERT_LT(wire_clock().ticks(), before);
+  EXPECT_EQ(in_port(), (Spent{1, 700'000}));
+  wire_clock().zero -= 500'000'000;
+  came(40);
+  run();
+  EXPECT_EQ(in_port(), (Spent{1, 40}));
+}
+
+TEST_P(Stages_Port, TheClockOfADeviceIsReadForSampledBurstsOnly) {
+  TearDown();
+  sample = 4;
+  SetUp();
+  const uint64_t n_before = wire_clock().n_reads;
+  for (int i = 0; i < 20; ++i) {
+    came(50);
+    run();
+  }
+  EXPECT_EQ(wire_clock().n_reads - n_before, 5u);
+  EXPECT_EQ(in_port(), (Spent{5, 250}));
+}
+
+TEST_P(Stages_Port, WhatReadingTheClockTakesIsInNoStage) {
+  came(1'000);
+  delay_when_changed(400, [this] { return wire_clock().n_reads; });
+  run();
+  clock().on_look = {};
+  EXPECT_EQ(since_last()[1], (Spent{1, 0}));
+}
+
+/// Three Stacks on one queue: who receives a frame hands it over to its owner.
+class Stages_Siblings : public FamilyTest {
+ protected:
+  void SetUp() override {
+    config.stack.stacks = 3;
+    config.stack.stages_sample = 1;
+    config.ports.front().timestamps = true;
+    start();
+  }
+};
+MILLRACE_BOTH_FAMILIES(Stages_Siblings);
+
+TEST_P(Stages_Siblings, WhatWaitedForASiblingWasInThePort) {
+  for (uint32_t on = 0; on < 3; ++on) {
+    App app(*this, Transport::kUdp, family(), on);
+    ASSERT_EQ(app.bind(at_stack(5000)), WsaError::kOk);
+    peer().stamp = wire_clock().ticks();
+    peer().send(udp_frame(family(), 6000, 5000, pattern(kSegmentBytes)));
+    clock().advance_ns(1'000);
+    run();
+    StageSums sums;
+    sums.add(stack(on).stages);
+    EXPECT_EQ(sums.summaries()[0].count, 1u) << "on Stack " << on;
+    EXPECT_EQ(sums.summaries()[0].sum_ns, 1'000u);
+    EXPECT_EQ(sums.summaries()[2].count, 1u);
+    EXPECT_EQ(app.receive().bytes.size(), kSegmentBytes);
+  }
+  EXPECT_GT(all_counters().rx_handed_over, 0u);
 }
 
 TEST(Stages_Times, ABucketIsAtMostASixteenthOfItsTimeWide) {
@@ -256,7 +379,7 @@ TEST(Stages_Times, PercentilesAreOfAllStacksTogether) {
   StageSums sums;
   sums.add(one);
   sums.add(other);
-  const StageSummary burst = sums.summaries()[0];
+  const StageSummary burst = sums.summaries()[1];
   EXPECT_STREQ(burst.name, "burst");
   EXPECT_EQ(burst.count, 100u);
   EXPECT_EQ(burst.p50_ns, 10u);

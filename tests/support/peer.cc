@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_dyn.h>
 #include <rte_mempool.h>
 #include <sanitizer/asan_interface.h>
 
@@ -36,6 +37,14 @@ void fence(const rte_mbuf* m) {
   ASAN_POISON_MEMORY_REGION(begin, m->data_off);
   ASAN_POISON_MEMORY_REGION(begin + m->data_off + m->data_len,
                             static_cast<size_t>(m->buf_len - m->data_off - m->data_len));
+}
+
+void write_stamp(rte_mbuf* m, uint64_t ticks) {
+  int field = 0;
+  uint64_t flag = 0;
+  ASSERT_EQ(rte_mbuf_dyn_rx_timestamp_register(&field, &flag), 0);
+  *RTE_MBUF_DYNFIELD(m, field, rte_mbuf_timestamp_t*) = ticks;
+  m->ol_flags |= flag;
 }
 
 void unfence(const rte_mbuf* m) { ASAN_UNPOISON_MEMORY_REGION(m->buf_addr, m->buf_len); }
@@ -78,6 +87,7 @@ void Peer::send_chain(const std::vector<Bytes>& parts) {
       ASSERT_EQ(rte_pktmbuf_chain(chain.get(), m.release()), 0);
     }
   }
+  if (stamp) write_stamp(chain.get(), *stamp);
   Burst burst;
   ASSERT_TRUE(burst.push(chain.release()));
   port_.tx(0, burst);

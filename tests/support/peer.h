@@ -60,6 +60,10 @@ class Peer {
   /// Sees each frame first; returning true keeps it from arriving. For losing frames on purpose.
   std::function<bool(const Frame&)> filter;
 
+  /// What the wire's device wrote into the mbuf of each frame that is sent, where the Stack's port has
+  /// timestamps.
+  std::optional<uint64_t> stamp;
+
   uint64_t n_sent() const { return n_sent_; }
   /// ARP requests and neighbor solicitations that asked for somebody.
   uint64_t n_neighbor_questions() const { return n_questions_; }

@@ -51,6 +51,11 @@ void StackTest::start() {
   siblings_ = std::make_unique<Siblings>(n);
   std::tie(stack_port_, peer_port_) =
       Port::ring_pair("wire", *stack_pool_, *peer_pool_, kRingEntries);
+  if (config.ports.front().timestamps) {
+    auto device = std::make_unique<WireClock>(clock_);
+    wire_clock_ = device.get();
+    stack_port_->stamp_by(std::move(device), WireClock::kHz);
+  }
   SharedQueue* const shared = n == 1 ? nullptr : &queue_;
   std::vector<PortQueue> queues = {{stack_port_.get(), 0, &config.ports.front(), shared}};
   if (config.ports.size() > 1) {

@@ -18,6 +18,7 @@
 #include "dpdk_io/mbuf.h"
 #include "dpdk_io/pool.h"
 #include "dpdk_io/port.h"
+#include "dpdk_io/stamps.h"
 #include "stack/config.h"
 #include "stack/siblings.h"
 #include "stack/stack.h"
@@ -43,6 +44,25 @@ class TestClock final : public ManualClock {
     return ManualClock::now_ns();
   }
   std::function<void()> on_look;
+};
+
+/// Of the wire's device, where config.ports.front() has timestamps: 2 ticks to each nanosecond of the test.
+class WireClock final : public DeviceClock {
+ public:
+  explicit WireClock(const Clock& clock) : clock_(clock) {}
+  bool read(uint64_t& ticks) const noexcept override {
+    ++n_reads;
+    ticks = this->ticks();
+    return true;
+  }
+  uint64_t ticks() const { return zero + 2 * clock_.now_ns(); }
+
+  static constexpr uint64_t kHz = 2'000'000'000;
+  uint64_t zero = 12'345;  ///< a test may set the clock
+  mutable uint64_t n_reads = 0;
+
+ private:
+  const Clock& clock_;
 };
 
 class StackTest : public testing::Test {
@@ -78,6 +98,7 @@ class StackTest : public testing::Test {
   void set_link(bool is_up);
   Port& stack_port() { return *stack_port_; }
   TestClock& clock() { return clock_; }
+  WireClock& wire_clock() { return *wire_clock_; }
 
   /// Takes every mbuf of the Stack's pool but `but`, until the result is destroyed.
   std::vector<MbufPtr> exhaust_pool(size_t but = 0);
@@ -93,6 +114,7 @@ class StackTest : public testing::Test {
   std::vector<std::unique_ptr<Port>> loops_;
   std::unique_ptr<Port> stack_port_, peer_port_;
   std::unique_ptr<Port> second_port_, second_peer_port_;  // if config has two; nobody answers
+  WireClock* wire_clock_ = nullptr;  // the port's
   SharedQueue queue_;
   std::vector<std::unique_ptr<Stack>> stacks_;
   std::unique_ptr<Peer> peer_;

@@ -6,7 +6,7 @@
 
 /// Times in nanoseconds. A percentile is the longest time of its bucket: up to 6 % more than it was.
 struct millrace_stage {
-  const char* name;      ///< "burst", "lwip", "inbox", "scatter", "completion", "return"
+  const char* name;      ///< "port", "burst", "lwip", "inbox", "scatter", "completion", "return"
   const char* sentence;  ///< from what to what
   unsigned long long count;
   unsigned long long p50_ns, p99_ns, p999_ns, max_ns;
