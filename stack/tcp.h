@@ -114,7 +114,7 @@ class TcpSocket final : public Socket {
   WsaError send_refusal() const noexcept;
   uint32_t write(BufferCursor& from, uint32_t flags) noexcept;
   void serve_sends() noexcept;
-  void serve_disconnects() noexcept;
+  [[gnu::cold]] void serve_disconnects() noexcept;  // settle() is every turn's
   uint32_t send_buffer() const noexcept;
   uint32_t send_room() const noexcept;
   bool everything_is_acknowledged() const noexcept;
