@@ -88,7 +88,11 @@ class SctpSocket final : public Socket {
   bool would_fill(const Request& request) const noexcept;
   void pull() noexcept;
   bool pull_one() noexcept;
+  bool has_news() const noexcept;
+  bool is_cut_off_next() const noexcept;
   void deliver(pbuf* part, bool ends_message) noexcept;
+  void end_message() noexcept;
+  void serve_arrival() noexcept;
   void on_notification(std::span<const char> bytes) noexcept;
   void on_association_change(std::span<const char> bytes) noexcept;
   void on_restart() noexcept;
@@ -101,6 +105,9 @@ class SctpSocket final : public Socket {
   WsaError send_refusal() const noexcept;
   uint32_t write(BufferCursor& from, uint32_t flags) noexcept;
   void serve_sends() noexcept;
+  void end_sends() noexcept;
+  void note_refusal(int error) noexcept;
+  void shut_send() noexcept;
   bool everything_is_acknowledged() const noexcept;
   bool is_over() const noexcept;
   void serve_disconnects() noexcept;
@@ -110,7 +117,11 @@ class SctpSocket final : public Socket {
   bool was_accepted_ = false;
   bool chose_local_ = false;  ///< address and port, for a connection without a bind
   bool has_failed_sends_ = false;  ///< with the association's end something was lost
+  bool is_in_message_ = false;  ///< what libusrsctp has of the last message sent is not all
+  bool takes_nothing_ = false;  ///< libusrsctp, for this association, any more
   bool awaits_memory_ = false;
+  bool awaits_end_ = false;  ///< while pulling: the last part may be its message's end
+  bool is_cut_off_ = false;  ///< the association ended in the middle of a message of the peer's
   WsaError end_error_ = WsaError::kOk;
   SctpEndpoint* endpoint_ = nullptr;
   uint64_t connected_at_ns_ = 0;
