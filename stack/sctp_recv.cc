@@ -297,10 +297,7 @@ void SctpSocket::settle() noexcept {
     finish_all(receives_, end_of_association());
   }
   if (state_ == State::kEnded || state_ == State::kFailed) {
-    const WsaError why = state_ == State::kFailed ? so_error_ : end_error_;
-    finish_all(sends_, why == WsaError::kOk ? WsaError::kConnAborted : why);
-    // Operations in progress hear of the keep-alive, later ones of no connection: winsock-rules 95.
-    if (end_error_ == WsaError::kNetReset) end_error_ = WsaError::kNotConn;
+    fail_sends();
   } else if (peer_closed_) {
     end_sends();
   } else if (!sends_.empty() && state_ == State::kConnected) {

@@ -144,4 +144,17 @@ bool SctpSocket::linger(uint64_t deadline_ns) {
   return block_until(deadline_ns, [this] { return everything_is_acknowledged(); }) == WsaError::kOk;
 }
 
+/// Whether or not its end has been read, which stands behind all messages.
+bool SctpSocket::is_over() const noexcept {
+  if (endpoint_ == nullptr) return true;
+  sctp_status status{};
+  socklen_t bytes = sizeof status;
+  return usrsctp_getsockopt(endpoint_, IPPROTO_SCTP, SCTP_STATUS, &status, &bytes) != 0;
+}
+
+// For reuse or not: the end that the peer acknowledges is its own, too (RFC 9260 9.2, no half-closed state).
+void SctpSocket::serve_disconnects() noexcept {
+  if (!disconnects_.empty() && is_over()) finish_all(disconnects_, WsaError::kOk);
+}
+
 }  // namespace millrace

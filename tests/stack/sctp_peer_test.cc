@@ -232,6 +232,27 @@ TEST_P(SctpPeer, WhoBeganAnewWhereNobodyListensIsAborted) {
   EXPECT_EQ(counters().connections_accepted, 1u);
 }
 
+TEST_P(SctpPeer, PollTellsOfTheEndAndOfAConnectThatFailed) {  // winsock-rules 93, 168
+  EXPECT_EQ(app->socket().poll_events(), WS_POLLWRNORM);
+  remote->say(bytes_of("last"));
+  run();
+  remote->shut_down();
+  EXPECT_EQ(app->socket().poll_events() & (WS_POLLRDNORM | WS_POLLHUP), WS_POLLRDNORM | WS_POLLHUP);
+  EXPECT_EQ(app->text(), "last");
+  EXPECT_EQ(app->socket().poll_events() & WS_POLLRDNORM, 0);
+  const auto caller = sctp_app();
+  ASSERT_EQ(caller->connect(at_peer(7000)), WsaError::kWouldBlock);
+  run();
+  EXPECT_EQ(caller->socket().poll_events(), 0);
+  Association callee(*this, family(), 7000, 0);
+  const auto init = callee.next(Chunk::kInit);
+  ASSERT_TRUE(init);
+  callee.send({Chunk::kAbort, 0, {}}, get32(init->value, 0));
+  run();
+  EXPECT_EQ(caller->socket().poll_events(), WS_POLLERR | WS_POLLHUP | WS_POLLWRNORM);
+  EXPECT_EQ(caller->socket().last_error(), WsaError::kConnRefused);
+}
+
 TEST_P(SctpPeer, AConnectionOfOursReachesThePeer) {
   const auto caller = sctp_app();
   ASSERT_EQ(caller->connect(at_peer(7000)), WsaError::kWouldBlock);
