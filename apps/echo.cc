@@ -30,6 +30,7 @@ static void open_port(int family, int type) {
   name.sin6_family = static_cast<ADDRESS_FAMILY>(family);
   name.sin6_port = htons(port);
   const SOCKET s = spi.lpWSPSocket(family, type, 0, nullptr, 0, 0, &error);
+  if (s == INVALID_SOCKET && error == WSAESOCKTNOSUPPORT) return;  // SCTP, in a build without it
   if (spi.lpWSPBind(s, reinterpret_cast<sockaddr*>(&name), sizeof name, &error) != 0 ||
       (type != SOCK_DGRAM && spi.lpWSPListen(s, SOMAXCONN, &error) != 0)) {
     std::cerr << "millrace-echo: port " << port << ": Winsock error " << error << '\n';
@@ -76,7 +77,7 @@ int main(int argc, char** argv) {
   for (const int family : {AF_INET, AF_INET6}) {
     for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) open_port(family, type);
   }
-  std::cout << "listening on port " << port << ", TCP, UDP and SCTP" << std::endl;
+  std::cout << "listening on port " << port << std::endl;
   std::map<SOCKET, std::vector<char>> unanswered;
   while (!is_stopping) {
     fd_set readable = all;

@@ -98,11 +98,4 @@ uint32_t TcpSocket::events_now() const noexcept {
   return now;
 }
 
-WsaError TcpSocket::event_error(uint32_t event) const noexcept {
-  if (event == FD_CONNECT) return state_ == State::kFailed ? so_error_ : WsaError::kOk;
-  if (event != FD_CLOSE || state_ != State::kEnded) return WsaError::kOk;
-  // What later calls say of a peer that keep-alive did not find is no reason to close.
-  return end_error_ == WsaError::kNotConn ? WsaError::kConnAborted : end_error_;
-}
-
 }  // namespace millrace

@@ -23,7 +23,7 @@ void set_buffer(SctpEndpoint* endpoint, int option, uint32_t bytes) {
 
 }  // namespace
 
-SctpSocket::SctpSocket(Stack& stack, uint8_t family) : Socket(stack, Transport::kSctp, family) {}
+SctpSocket::SctpSocket(Stack& stack, uint8_t family) : Connection(stack, Transport::kSctp, family) {}
 
 WsaError SctpSocket::bind(Endpoint endpoint) {
   if (is_bound_ || state_ != State::kOpen) return WsaError::kInval;
@@ -70,31 +70,6 @@ void SctpSocket::take_connection(SctpEndpoint* endpoint, const SctpPath& path, u
   stack_.mark_dirty(*this);
 }
 
-WsaError SctpSocket::connect_refusal() const noexcept {
-  switch (state_) {
-    case State::kListening:
-      return WsaError::kInval;
-    case State::kConnecting:
-      return WsaError::kAlready;
-    case State::kConnected:
-    case State::kEnded:
-      return WsaError::kIsConn;
-    default:
-      return WsaError::kOk;
-  }
-}
-
-WsaError SctpSocket::connect(const Endpoint& peer) {
-  if (const WsaError refusal = connect_refusal(); refusal != WsaError::kOk) return refusal;
-  if (const WsaError error = start_connect(peer); error != WsaError::kOk) return error;
-  if (options.is_nonblocking) return WsaError::kWouldBlock;
-  const WsaError error = block_until(kNoDeadline, [this] { return state_ != State::kConnecting; });
-  if (error != WsaError::kOk) return error;
-  if (state_ != State::kFailed) return WsaError::kOk;
-  state_ = State::kOpen;  // a blocking connect that failed may be tried again (winsock-rules 195)
-  return so_error_;
-}
-
 WsaError SctpSocket::start_connect(const Endpoint& peer) {
   if (is_any(peer.address) || is_multicast(peer.address) || peer.port == 0) return WsaError::kAddrNotAvail;
   if (!speaks(peer.address.family)) return WsaError::kAddrNotAvail;
@@ -123,9 +98,7 @@ WsaError SctpSocket::start_connect(const Endpoint& peer) {
     drop_endpoint(false);
     return error;
   }
-  so_error_ = WsaError::kOk;
-  state_ = State::kConnecting;
-  allow_events(FD_ALL_EVENTS);  // another attempt on the same socket
+  begin_connecting();
   return WsaError::kOk;
 }
 
@@ -222,12 +195,6 @@ uint32_t SctpSocket::events_now() const noexcept {
   if (peer_closed_ || state_ == State::kEnded) now |= FD_CLOSE;
   if (state_ == State::kConnected && !send_is_shut_ && is_writable()) now |= FD_WRITE;
   return now;
-}
-
-WsaError SctpSocket::event_error(uint32_t event) const noexcept {
-  if (event == FD_CONNECT) return state_ == State::kFailed ? so_error_ : WsaError::kOk;
-  if (event != FD_CLOSE || state_ != State::kEnded) return WsaError::kOk;
-  return end_error_ == WsaError::kNotConn ? WsaError::kConnAborted : end_error_;
 }
 
 void SctpSocket::on_port_lost() noexcept {

@@ -1,34 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // An SCTP socket: whole messages, reliably and in order, over one association (RFC 9260), one-to-one style.
 //
-//   kOpen -> (bind) -> kOpen -> listen -> kListening
-//                            -> connect -> kConnecting -> kConnected -> kEnded     kFailed: connect failed
-//
 // libusrsctp keeps what arrives until the Inbox has room, so that its window closes on a peer whose reader
 // is slow. From the Inbox on the way is the one of TCP and UDP; what a message means there says delivery.h
 // (contract: B10, B11, B12, E15).
 #pragma once
 
+#include "stack/connection.h"
 #include "stack/delivery.h"
 #include "stack/sctp_association.h"
-#include "stack/socket.h"
-
 
 namespace millrace {
 
-class SctpSocket final : public Socket {
+class SctpSocket final : public Connection {
  public:
   SctpSocket(Stack& stack, uint8_t family);
 
   WsaError bind(Endpoint endpoint) override;
   WsaError listen(int backlog) override;
-  WsaError connect(const Endpoint& peer) override;
   Outcome receive(const ReceiveCall& call) override;
   Outcome send(const SendCall& call) override;
   WsaError shutdown(int how) override;
-  Outcome connect_ex(const Endpoint& peer, const SendCall& call) override;
-  Outcome disconnect(const Overlapped& tell, bool for_reuse) override;
-  uint32_t cancel(const Cancelled& which) noexcept override;
   bool is_readable() const noexcept override;
   bool is_writable() const noexcept override;
   bool has_exception() const noexcept override { return state_ == State::kFailed; }
@@ -37,8 +29,6 @@ class SctpSocket final : public Socket {
   std::optional<uint32_t> path_mtu() const noexcept override;
   uint32_t max_message_bytes() const noexcept override { return UINT32_MAX; }
   void flush_sends() noexcept override;
-  bool is_listening() const noexcept override { return state_ == State::kListening; }
-  bool is_connected() const noexcept override { return state_ == State::kConnected; }
   std::optional<Endpoint> peer() const noexcept override;
   void settle() noexcept override;
   void retry() noexcept override;
@@ -63,17 +53,14 @@ class SctpSocket final : public Socket {
   Outcome take_loans(LoanCursor& to, const FromAddress& from) noexcept override;
   bool is_shut_by_loans() const noexcept override { return loans.n_mbufs != 0 && !has_room(); }
   uint32_t events_now() const noexcept override;
-  WsaError event_error(uint32_t event) const noexcept override;
+  WsaError start_connect(const Endpoint& peer) override;
+  bool has_input() const noexcept override { return has_something(0); }
   void release_pcb(bool graceful) noexcept override;
   bool linger(uint64_t deadline_ns) override;
 
  private:
-  enum class State : uint8_t { kOpen, kListening, kConnecting, kConnected, kEnded, kFailed };
-
   ~SctpSocket() override = default;
 
-  WsaError connect_refusal() const noexcept;
-  WsaError start_connect(const Endpoint& peer);
   void hold_flow(const SctpFlow& flow);
   void begin(uint64_t now_ns) noexcept;
   void end(WsaError why) noexcept;
@@ -88,7 +75,11 @@ class SctpSocket final : public Socket {
   bool would_fill(const Request& request) const noexcept;
   void pull() noexcept;
   bool pull_one() noexcept;
+  bool has_news() const noexcept;
+  bool is_cut_off_next() const noexcept;
   void deliver(pbuf* part, bool ends_message) noexcept;
+  void end_message() noexcept;
+  void serve_arrival() noexcept;
   void on_notification(std::span<const char> bytes) noexcept;
   void on_association_change(std::span<const char> bytes) noexcept;
   void on_restart() noexcept;
@@ -101,17 +92,18 @@ class SctpSocket final : public Socket {
   WsaError send_refusal() const noexcept;
   uint32_t write(BufferCursor& from, uint32_t flags) noexcept;
   void serve_sends() noexcept;
+  void end_sends() noexcept;
+  void note_refusal(int error) noexcept;
+  void shut_send() noexcept;
   bool everything_is_acknowledged() const noexcept;
   bool is_over() const noexcept;
   void serve_disconnects() noexcept;
 
-  State state_ = State::kOpen;
-  bool peer_closed_ = false;
-  bool was_accepted_ = false;
-  bool chose_local_ = false;  ///< address and port, for a connection without a bind
   bool has_failed_sends_ = false;  ///< with the association's end something was lost
-  bool awaits_memory_ = false;
-  WsaError end_error_ = WsaError::kOk;
+  bool is_in_message_ = false;  ///< what libusrsctp has of the last message sent is not all
+  bool takes_nothing_ = false;  ///< libusrsctp, for this association, any more
+  bool awaits_end_ = false;  ///< while pulling: the last part may be its message's end
+  bool is_cut_off_ = false;  ///< the association ended in the middle of a message of the peer's
   SctpEndpoint* endpoint_ = nullptr;
   uint64_t connected_at_ns_ = 0;
   std::optional<SctpFlow> flow_;

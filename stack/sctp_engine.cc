@@ -57,7 +57,7 @@ void set_up(SctpEndpoint* endpoint) {
   (void)usrsctp_set_non_blocking(endpoint, 1);
   (void)set(endpoint, SCTP_EXPLICIT_EOR, 1);
   (void)set(endpoint, SCTP_PARTIAL_DELIVERY_POINT, uint32_t{1});
-  for (const int news : {SCTP_ASSOC_CHANGE, SCTP_SHUTDOWN_EVENT, SCTP_SEND_FAILED_EVENT}) {
+  for (const int news : {SCTP_ASSOC_CHANGE, SCTP_SHUTDOWN_EVENT, SCTP_SEND_FAILED_EVENT, SCTP_PARTIAL_DELIVERY_EVENT}) {
     ask_for(endpoint, static_cast<uint16_t>(news));
   }
 }
@@ -84,6 +84,7 @@ SctpEngine::SctpEngine(Stack& stack)
   usrsctp_init_nothreads(0, transmit, nullptr);
   usrsctp_enable_crc32c_offload();  // sctp_wire.cc sums up
   usrsctp_sysctl_set_sctp_ecn_enable(0);
+  usrsctp_sysctl_set_sctp_pr_enable(0);  // no peer takes back the rest of a message (RFC 3758)
   usrsctp_sysctl_set_sctp_asconf_enable(0);
   usrsctp_sysctl_set_sctp_auto_asconf(0);
   usrsctp_sysctl_set_sctp_nr_outgoing_streams_default(1);

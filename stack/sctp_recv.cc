@@ -11,6 +11,17 @@
 #include "stack/sctp_engine.h"
 
 namespace millrace {
+namespace {
+
+ssize_t read(SctpEndpoint* endpoint, std::span<char> into, int& flags) {
+  sockaddr_conn from{};
+  socklen_t from_bytes = sizeof from, info_bytes = 0;
+  unsigned info = 0;
+  return usrsctp_recvv(endpoint, into.data(), into.size(), reinterpret_cast<sockaddr*>(&from), &from_bytes, nullptr,
+                       &info_bytes, &info, &flags);
+}
+
+}  // namespace
 
 /// The Inbox takes another mbuf. What it does not take stays with libusrsctp, and in the peer's window.
 bool SctpSocket::has_room() const noexcept {
@@ -47,15 +58,30 @@ Outcome SctpSocket::receive(const ReceiveCall& call) {
 }
 
 void SctpSocket::pull() noexcept {
-  while (endpoint_ != nullptr && has_room() &&
-         (usrsctp_get_events(endpoint_) & (SCTP_EVENT_READ | SCTP_EVENT_ERROR)) != 0 && pull_one()) {
+  if (receive_is_shut_ && receives_.empty()) inbox_.clear();
+  while (endpoint_ != nullptr && has_room() && has_news() && pull_one()) {
   }
+  if (awaits_end_ && is_cut_off_next()) awaits_end_ = false;
+  end_message();
   if (!is_stuck() || takes_parts() || loans.n_mbufs != 0 || endpoint_ == nullptr) return;
   // Without MSG_PARTIAL nobody could ever receive it (contract: B10 b).
   ++stack_.counters.sctp_message_too_long;
   inbox_.clear();
   close_sctp(std::exchange(endpoint_, nullptr), false);
   end(WsaError::kConnAborted);
+}
+
+bool SctpSocket::has_news() const noexcept {
+  return (usrsctp_get_events(endpoint_) & (SCTP_EVENT_READ | SCTP_EVENT_ERROR)) != 0;
+}
+
+/// What was read last is all that will come of its message: the next notification says so.
+bool SctpSocket::is_cut_off_next() const noexcept {
+  if (endpoint_ == nullptr || !has_news()) return false;
+  uint16_t type = 0;
+  int flags = MSG_PEEK;
+  const ssize_t n = read(endpoint_, {reinterpret_cast<char*>(&type), sizeof type}, flags);
+  return n == sizeof type && (flags & MSG_NOTIFICATION) != 0 && type == SCTP_PARTIAL_DELIVERY_EVENT;
 }
 
 /// A part of a message, as much as an mbuf holds, or a notification. @return false: nothing more for now
@@ -66,13 +92,10 @@ bool SctpSocket::pull_one() noexcept {
     return false;
   }
   const std::span<char> room = room_of(*part);
-  sockaddr_conn from{};
-  socklen_t from_bytes = sizeof from, info_bytes = 0;
-  unsigned info = 0;
   int flags = 0;
-  const ssize_t n = usrsctp_recvv(endpoint_, room.data(), room.size(), reinterpret_cast<sockaddr*>(&from),
-                                  &from_bytes, nullptr, &info_bytes, &info, &flags);
+  const ssize_t n = read(endpoint_, room, flags);
   if (n > 0 && (flags & MSG_NOTIFICATION) == 0) {
+    end_message();
     shorten(*part, static_cast<uint16_t>(n));
     stack_.counters.bytes_copied += static_cast<uint64_t>(n);
     deliver(part, (flags & MSG_EOR) != 0);
@@ -82,6 +105,7 @@ bool SctpSocket::pull_one() noexcept {
   if (n > 0) on_notification(room.first(static_cast<size_t>(n)));
   free_parcel(part);
   if (n > 0) return true;
+  end_message();
   if (n < 0 && (error == EWOULDBLOCK || error == EAGAIN)) return false;
   peer_closed_ = true;  // RFC 9260 9.2: both have shut down, all is acknowledged
   end(n == 0 ? WsaError::kOk : error == ECONNRESET ? WsaError::kConnReset : WsaError::kConnAborted);
@@ -93,6 +117,12 @@ void SctpSocket::on_notification(std::span<const char> bytes) noexcept {
   uint16_t type;
   if (bytes.size() < sizeof type) return;
   std::memcpy(&type, bytes.data(), sizeof type);
+  if (type == SCTP_PARTIAL_DELIVERY_EVENT) {
+    awaits_end_ = false;
+    is_cut_off_ = true;
+    return;
+  }
+  end_message();
   switch (type) {
     case SCTP_ASSOC_CHANGE:
       return on_association_change(bytes);
@@ -147,9 +177,24 @@ void SctpSocket::deliver(pbuf* part, bool ends_message) noexcept {
     ++stack_.counters.rx_after_shutdown;
     return free_parcel(part);
   }
-  const bool is_direct = !receives_.empty() && inbox_.empty();
-  inbox_.push(part, ends_message ? Inbox::kEnds : uint8_t{0});
+  // Messages behind one that was cut off would leave a hole.
+  if (is_cut_off_) return free_parcel(part);
+  inbox_.push(part);
   note_arrival(FD_READ);
+  awaits_end_ = ends_message;
+  if (!ends_message) serve_arrival();
+}
+
+/// libusrsctp says of the last part that there was of a message that it ends it, even where the association
+/// ended in the middle of it, and only then that it was cut off.
+void SctpSocket::end_message() noexcept {
+  if (!std::exchange(awaits_end_, false)) return;
+  inbox_.mark_last(Inbox::kEnds);
+  serve_arrival();
+}
+
+void SctpSocket::serve_arrival() noexcept {
+  const bool is_direct = !receives_.empty() && inbox_.parcels() == 1;
   serve_receives();
   if (is_direct && inbox_.empty()) ++stack_.counters.recv_direct;
   if (receive_is_shut_ && receives_.empty()) inbox_.clear();  // the rest is nobody's
@@ -252,10 +297,9 @@ void SctpSocket::settle() noexcept {
     finish_all(receives_, end_of_association());
   }
   if (state_ == State::kEnded || state_ == State::kFailed) {
-    const WsaError why = state_ == State::kFailed ? so_error_ : end_error_;
-    finish_all(sends_, why == WsaError::kOk ? WsaError::kConnAborted : why);
-    // Operations in progress hear of the keep-alive, later ones of no connection: winsock-rules 95.
-    if (end_error_ == WsaError::kNetReset) end_error_ = WsaError::kNotConn;
+    fail_sends();
+  } else if (peer_closed_) {
+    end_sends();
   } else if (!sends_.empty() && state_ == State::kConnected) {
     serve_sends();
   }

@@ -14,7 +14,6 @@
 #include "stack/lwip/port.h"
 #include "stack/lwip_glue.h"
 #include "stack/sctp_engine.h"
-#include "stack/socket_options.h"
 #include "stack/take.h"
 #include "stack/tx_checksum.h"
 
@@ -63,7 +62,7 @@ bool input(pbuf& p, uint16_t header_bytes) {
 
 /// The way to a peer. @return null: there is none
 netif* route_along(const SctpPath& path) {
-  return route_of(SocketOptions{}, to_lwip(path.local), to_lwip(path.remote));
+  return route_to(to_lwip(path.local), to_lwip(path.remote));
 }
 
 }  // namespace

@@ -358,6 +358,11 @@ class Socket {
 
  public:
   SocketOptions options;
+
+ private:
+  uint32_t n_handles_ = 0;
+
+ public:
   PortLink port_link;
   LoanAccount loans;  ///< what the callers of this socket hold; kept by Loans
   SOCKET accepting_on = 0;  ///< an AcceptEx on this listener is going to use this socket
@@ -368,9 +373,6 @@ class Socket {
  protected:
   Endpoint local_;
   RequestQueue urgent_receives_;  ///< with MSG_OOB
-
- private:
-  uint32_t n_handles_ = 0;
 };
 
 class Socket::Receiving {

@@ -35,7 +35,7 @@ uint32_t backlog_of(int wanted, uint32_t most) {
 
 }  // namespace
 
-TcpSocket::TcpSocket(Stack& stack, uint8_t family) : Socket(stack, Transport::kTcp, family) {}
+TcpSocket::TcpSocket(Stack& stack, uint8_t family) : Connection(stack, Transport::kTcp, family) {}
 
 WsaError TcpSocket::make_pcb() {
   if (pcb_ != nullptr) return WsaError::kOk;
@@ -137,31 +137,6 @@ err_t TcpSocket::on_accept(void* arg, tcp_pcb* pcb, err_t error) {
   return ERR_OK;
 }
 
-WsaError TcpSocket::connect(const Endpoint& peer) {
-  switch (state_) {
-    case State::kListening:
-      return WsaError::kInval;
-    case State::kConnecting:
-      return WsaError::kAlready;
-    case State::kConnected:
-    case State::kEnded:
-      return WsaError::kIsConn;
-    default:
-      break;
-  }
-  if (const WsaError error = start_connect(peer); error != WsaError::kOk) return error;
-  if (options.is_nonblocking) return WsaError::kWouldBlock;
-  const WsaError error =
-      block_until(kNoDeadline, [this] { return state_ != State::kConnecting; });
-  if (error != WsaError::kOk) return error;
-  if (state_ == State::kFailed) {
-    has_failed_ = true;
-    state_ = State::kOpen;  // a blocking connect that failed may be tried again (winsock-rules 195)
-    return so_error_;
-  }
-  return WsaError::kOk;
-}
-
 WsaError TcpSocket::start_connect(const Endpoint& peer) {
   if (is_any(peer.address) || peer.port == 0) return WsaError::kAddrNotAvail;
   WsaError error = make_pcb();
@@ -188,10 +163,7 @@ WsaError TcpSocket::start_connect(const Endpoint& peer) {
   error = wsa_error(stack_.demux().connect(*pcb_, ip, peer.port, on_connected));
   if (error != WsaError::kOk) return error;
   peer_ = peer;
-  so_error_ = WsaError::kOk;
-  has_failed_ = false;
-  state_ = State::kConnecting;
-  allow_events(FD_ALL_EVENTS);  // another attempt on the same socket
+  begin_connecting();
   return WsaError::kOk;
 }
 
@@ -267,19 +239,9 @@ bool TcpSocket::is_writable() const noexcept {
   return state_ == State::kConnected && sends_.empty() && send_room() >= pcb_->mss;
 }
 
-// winsock-rules 93, 168. A failed connect as Windows tells it since 10 version 2004: Microsoft's page WSAPoll.
 SHORT TcpSocket::poll_events() const noexcept {
-  constexpr SHORT kLost = WS_POLLERR | WS_POLLHUP;
-  if (state_ == State::kListening) return is_readable() ? WS_POLLRDNORM : 0;
-  if (state_ == State::kFailed || has_failed_) return kLost | WS_POLLWRNORM;
-  if (state_ != State::kConnected && state_ != State::kEnded) return 0;
-  int now = 0;
-  if (!receive_is_shut_ && !source_of(0).empty()) now |= WS_POLLRDNORM;
-  if (!options.oob_inline && has_urgent()) now |= WS_POLLRDBAND;
-  if (is_writable()) now |= WS_POLLWRNORM;
-  if (peer_closed_) now |= WS_POLLHUP;
-  if (end_error_ != WsaError::kOk) now |= kLost;
-  return static_cast<SHORT>(now);
+  const bool has_band = (state_ == State::kConnected || state_ == State::kEnded) && !options.oob_inline && has_urgent();
+  return static_cast<SHORT>(Connection::poll_events() | (has_band ? WS_POLLRDBAND : 0));
 }
 
 std::optional<Endpoint> TcpSocket::peer() const noexcept {

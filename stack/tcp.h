@@ -1,34 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// A TCP socket: one lwIP pcb, or a listener and the connections nobody has accepted yet.
-//
-//   kOpen -> (bind) -> kOpen -> listen -> kListening
-//                            -> connect -> kConnecting -> kConnected -> kEnded     kFailed: connect failed
-//
-// kEnded: the pcb is gone. Whether that was graceful says end_error_: what had arrived is still
-// delivered, then end of stream or the error, every time (winsock-rules 87, 91).
+// A TCP socket: one lwIP pcb, or a listener and the connections nobody has accepted yet. The pcb is gone where the
+// connection is (connection.h).
 #pragma once
 
 #include <memory>
 #include <vector>
 
 #include "lwip/tcp.h"
-#include "stack/socket.h"
+#include "stack/connection.h"
 
 namespace millrace {
 
-class TcpSocket final : public Socket {
+class TcpSocket final : public Connection {
  public:
   TcpSocket(Stack& stack, uint8_t family);
 
   WsaError bind(Endpoint endpoint) override;
   WsaError listen(int backlog) override;
   WsaError listen_as_twin(const Endpoint& endpoint, int backlog) override;
-  WsaError connect(const Endpoint& peer) override;
   Outcome send(const SendCall& call) override;
   WsaError shutdown(int how) override;
-  Outcome connect_ex(const Endpoint& peer, const SendCall& call) override;
-  Outcome disconnect(const Overlapped& tell, bool for_reuse) override;
-  uint32_t cancel(const Cancelled& which) noexcept override;
   bool is_readable() const noexcept override;
   bool is_writable() const noexcept override;
   bool has_exception() const noexcept override {
@@ -44,8 +35,6 @@ class TcpSocket final : public Socket {
   std::optional<uint32_t> path_mtu() const noexcept override;
   std::optional<TcpInfo> info() const noexcept override;
   void flush_sends() noexcept override;
-  bool is_listening() const noexcept override { return state_ == State::kListening; }
-  bool is_connected() const noexcept override { return state_ == State::kConnected; }
   std::optional<Endpoint> peer() const noexcept override;
   void settle() noexcept override;
   void retry() noexcept override;
@@ -65,13 +54,12 @@ class TcpSocket final : public Socket {
   Outcome take_loans(LoanCursor& to, const FromAddress& from) noexcept override;
   bool is_shut_by_loans() const noexcept override;
   uint32_t events_now() const noexcept override;
-  WsaError event_error(uint32_t event) const noexcept override;
+  WsaError start_connect(const Endpoint& peer) override;
+  bool has_input() const noexcept override { return !source_of(0).empty(); }
   void release_pcb(bool graceful) noexcept override;
   bool linger(uint64_t deadline_ns) override;
 
  private:
-  enum class State : uint8_t { kOpen, kListening, kConnecting, kConnected, kEnded, kFailed };
-
   ~TcpSocket() override = default;
 
   // lwIP's callbacks: they touch only their own socket, and mark it dirty.
@@ -98,7 +86,6 @@ class TcpSocket final : public Socket {
   void abandon(WsaError why) noexcept;
   void adopt(tcp_pcb& pcb) noexcept;
   void forget_pcb() noexcept;
-  WsaError start_connect(const Endpoint& peer);
   WsaError choose_local(netif& route, const Endpoint& peer);
   void deliver(pbuf* p) noexcept;
   bool has_no_room() const noexcept;
@@ -111,22 +98,17 @@ class TcpSocket final : public Socket {
   Inbox& source_of(uint32_t flags) noexcept;
   const Inbox& source_of(uint32_t flags) const noexcept;
   WsaError end_of_stream() const noexcept;
+  [[gnu::cold]] void end_receives() noexcept;  // settle() is every turn's
   WsaError send_refusal() const noexcept;
   uint32_t write(BufferCursor& from, uint32_t flags) noexcept;
   void serve_sends() noexcept;
-  void serve_disconnects() noexcept;
+  [[gnu::cold]] void serve_disconnects() noexcept;
   uint32_t send_buffer() const noexcept;
   uint32_t send_room() const noexcept;
   bool everything_is_acknowledged() const noexcept;
 
   // In the order of socket.h: hot before cold.
-  State state_ = State::kOpen;
-  bool peer_closed_ = false;
-  bool was_accepted_ = false;
-  bool has_failed_ = false;   ///< to connect, blocking: it may try again
-  bool chose_local_ = false;  ///< address and port, for a connection without a bind
   bool is_filling_ = false;  ///< the first receive got bytes in this turn and is not full
-  bool awaits_memory_ = false;
   uint32_t in_flight_ = 0;    ///< bytes written and not acknowledged
   uint32_t to_credit_ = 0;    ///< bytes taken in this turn, not yet given back to the window
   uint32_t held_back_ = 0;    ///< credit not given, because SO_RCVBUF is below the full window
@@ -139,7 +121,6 @@ class TcpSocket final : public Socket {
   std::unique_ptr<Urgent> urgent_;  ///< null: the peer never had something urgent
   uint64_t sent_bytes_ = 0;      ///< as written to lwIP
   uint64_t received_bytes_ = 0;  ///< as lwIP delivered them
-  WsaError end_error_ = WsaError::kOk;
   uint64_t connected_at_ns_ = 0;
   Endpoint peer_;
 };

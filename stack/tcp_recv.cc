@@ -16,7 +16,7 @@ namespace millrace {
 void TcpSocket::fetch(const void* socket) noexcept {
   const auto& self = *static_cast<const TcpSocket*>(socket);
   self.fetch_hot();
-  fetch_lines(&self.state_, &self.end_error_);  // one line, as the slab lays it
+  fetch_lines(&self.end_error_, &self.connected_at_ns_);  // one line, as the slab lays it
 }
 
 err_t TcpSocket::on_receive(void* arg, tcp_pcb*, pbuf* p, err_t) {
@@ -126,21 +126,9 @@ void TcpSocket::settle() noexcept {
   end_filling();
   if (to_credit_ != 0) credit(std::exchange(to_credit_, 0));
   if (pcb_ != nullptr && pcb_->state == TIME_WAIT) forget_pcb();
-  if (pcb_ == nullptr || peer_closed_) {
-    if (inbox_.empty() && state_ != State::kOpen) {
-      // What MSG_WAITALL has got so far is no error's prey (winsock-rules 128, 141).
-      if (!receives_.empty() && receives_.front()->bytes != 0) {
-        finish(receives_, *receives_.front(), WsaError::kOk);
-      }
-      finish_all(receives_, end_of_stream());
-    }
-    if (state_ != State::kOpen) finish_all(urgent_receives_, end_of_stream());
-  }
+  if ((pcb_ == nullptr || peer_closed_) && state_ != State::kOpen) end_receives();
   if (pcb_ == nullptr) {
-    const WsaError why = state_ == State::kFailed ? so_error_ : end_error_;
-    finish_all(sends_, why == WsaError::kOk ? WsaError::kConnAborted : why);
-    // Operations in progress hear of the keep-alive, later ones of no connection: winsock-rules 95.
-    if (end_error_ == WsaError::kNetReset) end_error_ = WsaError::kNotConn;
+    fail_sends();
   } else if (!sends_.empty() && state_ == State::kConnected) {
     serve_sends();
   }
@@ -148,6 +136,15 @@ void TcpSocket::settle() noexcept {
   if (!disconnects_.empty()) serve_disconnects();
   if (listening != nullptr) announce_connections();
   Socket::settle();
+}
+
+void TcpSocket::end_receives() noexcept {
+  if (inbox_.empty()) {
+    // What MSG_WAITALL has got so far is no error's prey (winsock-rules 128, 141).
+    if (!receives_.empty() && receives_.front()->bytes != 0) finish(receives_, *receives_.front(), WsaError::kOk);
+    finish_all(receives_, end_of_stream());
+  }
+  finish_all(urgent_receives_, end_of_stream());
 }
 
 // What the segments of this turn owe (demux_predicted.cc): one acknowledgement for all of them, and what

@@ -184,4 +184,21 @@ void TcpSocket::release_pcb(bool graceful) noexcept {
   stack_.demux().close(*pcb);
 }
 
+// RFC 9293 3.6: in FIN_WAIT_2 the peer has acknowledged our end; in TIME_WAIT both have closed, and
+// settle() has let go of the pcb.
+void TcpSocket::serve_disconnects() noexcept {
+  while (!disconnects_.empty()) {
+    Request& request = *disconnects_.front();
+    const bool is_acknowledged = pcb_ == nullptr || pcb_->state == FIN_WAIT_2;
+    const bool is_done = is_acknowledged && (request.flags == 0 || pcb_ == nullptr);
+    if (!is_done) {
+      // lwIP tells of acknowledged bytes, but not of an acknowledged FIN.
+      const bool nobody_will_say = pcb_->state == FIN_WAIT_1 || pcb_->state == CLOSING;
+      if (nobody_will_say && !std::exchange(awaits_memory_, true)) stack_.retry_later(*this);
+      return;
+    }
+    finish(disconnects_, request, WsaError::kOk);
+  }
+}
+
 }  // namespace millrace

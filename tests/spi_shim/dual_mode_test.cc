@@ -144,12 +144,8 @@ TEST_F(DualMode_Stream, AcceptExTellsMappedAddresses) {
   const SOCKET listener = dual_at(WS_SOCK_STREAM);
   ASSERT_EQ(ws().listen(listener), 0);
   LPFN_ACCEPTEX accept_ex = nullptr;
-  GUID id = WSAID_ACCEPTEX;
+  ws().fetch(listener, WSAID_ACCEPTEX, accept_ex);
   DWORD n = 0;
-  ASSERT_EQ(ws().table.lpWSPIoctl(listener, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id,
-                                  &accept_ex, sizeof accept_ex, &n, nullptr, nullptr, nullptr,
-                                  &ws().error),
-            0);
   const SOCKET server = ws().stream(WS_AF_INET6);
   Overlap overlap(2 * kBytes);
   (void)accept_ex(listener, server, overlap.memory.data(), 0, kBytes, kBytes, &n, overlap.get());
@@ -230,12 +226,9 @@ TEST_F(DualMode_Datagram, OneBoundToOneFamilySendsToNoOther) {
 
 TEST_F(DualMode_Datagram, EachFamilyTellsItsPacketsInItsOwnWay) {
   const SOCKET s = dual_at(WS_SOCK_DGRAM);
-  GUID id = WSAID_WSARECVMSG;
   LPFN_WSARECVMSG recv_msg = nullptr;
+  ws().fetch(s, WSAID_WSARECVMSG, recv_msg);
   DWORD n = 0;
-  ASSERT_EQ(ws().table.lpWSPIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &recv_msg,
-                                  sizeof recv_msg, &n, nullptr, nullptr, nullptr, &ws().error),
-            0);
   ASSERT_EQ(ws().set_option(s, WS_IPPROTO_IP, WS_IP_PKTINFO, 1), 0);
   for (const bool wants_6 : {false, true}) {
     ASSERT_EQ(ws().set_option(s, WS_IPPROTO_IPV6, WS_IPV6_PKTINFO, wants_6), 0);
@@ -254,12 +247,9 @@ TEST_F(DualMode_Datagram, EachFamilyTellsItsPacketsInItsOwnWay) {
 
 TEST_F(DualMode_Datagram, SendMsgTakesTheSourceOfTheDestinationsFamily) {
   const SOCKET s = dual_at(WS_SOCK_DGRAM);
-  GUID id = WSAID_WSASENDMSG;
   LPFN_WSASENDMSG send_msg = nullptr;
+  ws().fetch(s, WSAID_WSASENDMSG, send_msg);
   DWORD n = 0;
-  ASSERT_EQ(ws().table.lpWSPIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &send_msg,
-                                  sizeof send_msg, &n, nullptr, nullptr, nullptr, &ws().error),
-            0);
   const SOCKET other = ws().datagram(WS_AF_INET);
   ASSERT_EQ(ws().bind(other, Address::loopback(WS_AF_INET)), 0);
   Address to = mapped("127.0.0.1", port_of(other));

@@ -26,20 +26,10 @@ class ExtensionTest : public SpiFamilyTest {
   void SetUp() override {
     SpiFamilyTest::SetUp();
     std::tie(listener, address) = ws().listener(kind());
-    fetch(WSAID_ACCEPTEX, accept_ex);
-    fetch(WSAID_GETACCEPTEXSOCKADDRS, get_sockaddrs);
-    fetch(WSAID_CONNECTEX, connect_ex);
-    fetch(WSAID_DISCONNECTEX, disconnect_ex);
-  }
-  template <typename Function>
-  void fetch(GUID id, Function& function) {
-    DWORD n = 0;
-    INT error = 0;
-    ASSERT_EQ(ws().table.lpWSPIoctl(listener, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id,
-                                    &function, sizeof function, &n, nullptr, nullptr, nullptr,
-                                    &error),
-              0);
-    ASSERT_EQ(n, sizeof function);
+    ws().fetch(listener, WSAID_ACCEPTEX, accept_ex);
+    ws().fetch(listener, WSAID_GETACCEPTEXSOCKADDRS, get_sockaddrs);
+    ws().fetch(listener, WSAID_CONNECTEX, connect_ex);
+    ws().fetch(listener, WSAID_DISCONNECTEX, disconnect_ex);
   }
   /// @return the last error
   DWORD accept(Accepting& a) { return accept_on(listener, a, a.socket); }

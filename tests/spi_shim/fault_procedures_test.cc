@@ -344,7 +344,7 @@ TEST(Spi_FaultCatalog, WSCEnumProtocolsNeedsNoStartup) {
   *no_end = WS_IPPROTO_TCP;
   EXPECT_EQ(WSCEnumProtocols(no_end, entries, &length, &error), SOCKET_ERROR);
   EXPECT_EQ(error, WSAEFAULT);
-  EXPECT_EQ(WSCEnumProtocols(nullptr, entries, &length, &error), 8);
+  EXPECT_GE(WSCEnumProtocols(nullptr, entries, &length, &error), 4);
 }
 
 }  // namespace

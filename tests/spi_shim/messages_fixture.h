@@ -22,17 +22,8 @@ class MessagesTest : public SpiFamilyTest {
     address = ws().name_of(s);
     sender = ws().datagram(family());
     ASSERT_EQ(ws().bind(sender, Address::loopback(family())), 0);
-    fetch(WSAID_WSARECVMSG, recv_msg);
-    fetch(WSAID_WSASENDMSG, send_msg);
-  }
-  template <typename Function>
-  void fetch(GUID id, Function& function) {
-    DWORD n = 0;
-    INT error = 0;
-    ASSERT_EQ(
-        ws().table.lpWSPIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &function,
-                              sizeof function, &n, nullptr, nullptr, nullptr, &error),
-        0);
+    ws().fetch(s, WSAID_WSARECVMSG, recv_msg);
+    ws().fetch(s, WSAID_WSASENDMSG, send_msg);
   }
   int level() const { return family() == WS_AF_INET ? WS_IPPROTO_IP : WS_IPPROTO_IPV6; }
   int pktinfo() const { return family() == WS_AF_INET ? WS_IP_PKTINFO : WS_IPV6_PKTINFO; }

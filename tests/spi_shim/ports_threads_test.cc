@@ -149,14 +149,8 @@ TEST_F(PortThreads, EveryConnectionIsAcceptedOnceWhoeverAsksForIt) {
   constexpr DWORD kAddressBytes = sizeof(WS_sockaddr_in) + 16;
   const auto [listener, address] = ws().listener(WS_AF_INET);
   ASSERT_TRUE(port.add(listener, 1));
-  GUID id = WSAID_ACCEPTEX;
   LPFN_ACCEPTEX accept_ex = nullptr;
-  DWORD n = 0;
-  INT error = 0;
-  ASSERT_EQ(ws().table.lpWSPIoctl(listener, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id,
-                                  &accept_ex, sizeof accept_ex, &n, nullptr, nullptr, nullptr,
-                                  &error),
-            0);
+  ws().fetch(listener, WSAID_ACCEPTEX, accept_ex);
   const auto post = [&, l = listener](Winsock& mine, Acceptor& acceptor) {
     acceptor.socket = mine.stream(WS_AF_INET);
     EXPECT_FALSE(accept_ex(l, acceptor.socket, acceptor.buffer, 0, kAddressBytes, kAddressBytes,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // SCTP as a program sees it: SOCK_SEQPACKET of IPPROTO_SCTP, and the catalog's second entry without
 // MSG_PARTIAL.
-#include "tests/spi_shim/extensions_support.h"
-
 #include <thread>
 
+#include "mswsock.h"
 #include "spi_shim/catalog.h"
+#include "tests/spi_shim/ports_support.h"
 
 namespace millrace::test {
 namespace {
@@ -132,14 +132,31 @@ TEST_P(SpiSctp, OptionsOfOthersAreNotItsOwn) {
 
 TEST_P(SpiSctp, TransmitFileIsTcps) {
   const auto [client, server] = connected();
-  GUID id = WSAID_TRANSMITFILE;
   LPFN_TRANSMITFILE transmit = nullptr;
-  DWORD n = 0;
-  ASSERT_EQ(ws().table.lpWSPIoctl(client, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &transmit,
-                                  sizeof transmit, &n, nullptr, nullptr, nullptr, &ws().error),
-            0);
+  ws().fetch(client, WSAID_TRANSMITFILE, transmit);
   EXPECT_FALSE(transmit(client, nullptr, 0, 0, nullptr, nullptr, 0));
   EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAEOPNOTSUPP));
+}
+
+TEST_P(SpiSctp, DisconnectExEndsTheConnectionBehindWhatWasSent) {  // winsock-rules 196
+  const auto [client, server] = connected();
+  LPFN_DISCONNECTEX disconnect_ex = nullptr;
+  ws().fetch(client, WSAID_DISCONNECTEX, disconnect_ex);
+  Overlap overlap;
+  ASSERT_EQ(ws().send(client, "last"), 4);
+  ASSERT_FALSE(disconnect_ex(client, overlap.get(), 0, 0));
+  ASSERT_EQ(GetLastError(), static_cast<DWORD>(WSA_IO_PENDING));
+  EXPECT_EQ(ws().result(client, overlap, true), 0) << ws().error;
+  EXPECT_EQ(ws().recv(server), "last");
+  for (const SOCKET end : {client, server}) {
+    EXPECT_EQ(ws().recv(end), "");
+    EXPECT_EQ(ws().error, WSAEDISCON);
+  }
+  EXPECT_EQ(ws().connect(client, Address::loopback(family(), 1)), SOCKET_ERROR);
+  EXPECT_EQ(ws().error, WSAEISCONN);
+  EXPECT_FALSE(disconnect_ex(sctp(), nullptr, 0, 0));
+  EXPECT_EQ(GetLastError(), static_cast<DWORD>(WSAENOTCONN));
+  EXPECT_TRUE(disconnect_ex(server, nullptr, 0, 0)) << "blocking, and over already";
 }
 
 class Recv_B20 : public SpiSctp {};

@@ -14,16 +14,8 @@ class TransmitTest : public SpiFamilyTest {
   void SetUp() override {
     SpiFamilyTest::SetUp();
     std::tie(client, server) = ws().pair(family());
-    GUID file = WSAID_TRANSMITFILE, packets = WSAID_TRANSMITPACKETS;
-    DWORD n = 0;
-    INT error = 0;
-    ASSERT_EQ(ws().table.lpWSPIoctl(client, SIO_GET_EXTENSION_FUNCTION_POINTER, &file, sizeof file,
-                                    &transmit_file, 8, &n, nullptr, nullptr, nullptr, &error),
-              0);
-    ASSERT_EQ(ws().table.lpWSPIoctl(client, SIO_GET_EXTENSION_FUNCTION_POINTER, &packets,
-                                    sizeof packets, &transmit_packets, 8, &n, nullptr, nullptr,
-                                    nullptr, &error),
-              0);
+    ws().fetch(client, WSAID_TRANSMITFILE, transmit_file);
+    ws().fetch(client, WSAID_TRANSMITPACKETS, transmit_packets);
     fd = memfd_create("transmit_test", 0);
     ASSERT_GT(fd, 0);
   }

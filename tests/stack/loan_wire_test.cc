@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Loaned receives of a stream: what the caller gets points into the mbufs that arrived, nothing is
-// copied, and it comes back in any order, once.
+// copied, and it comes back in any order, once. What is different with messages is in sctp_contract_test.cc.
 #include "tests/support/connected_test.h"
 
 namespace millrace::test {
@@ -73,20 +73,6 @@ TEST_P(Recv_Z2, FillsNoMoreThanTheArrayAndLeavesTheRest) {
   give_back(stack(), first.buffers);
 }
 
-TEST_P(Recv_Z2, WhatIsHeldStaysAsItCameWhileThousandsOfFramesPass) {
-  send("keep me");
-  Lent held = app->borrow();
-  const CHAR* const address = held.buffers[0].buf;
-  for (size_t sent = 0; sent < 7'000'000; sent += 50'000) {  // more than mbufs
-    flow->stream(pattern(50'000, sent));
-    ASSERT_TRUE(same(app->drain(), pattern(50'000, sent)));
-    peer().forget();
-  }
-  EXPECT_EQ(held.buffers[0].buf, address);
-  EXPECT_EQ(held.text(), "keep me");
-  give_back(stack(), held.buffers);
-}
-
 TEST_P(Recv_Z2, LoansComeBackInAnyOrder) {
   flow->stream(pattern(20'000), 1000);
   Lent lent = app->borrow();
@@ -150,43 +136,6 @@ TEST_P(Recv_Z2, ClosingWithLoansOutIsNoReset) {
   EXPECT_TRUE(last->has(Segment::kFin));
   EXPECT_FALSE(last->has(Segment::kRst));
   flow->send(tcp().fin().ack());
-}
-
-TEST_P(Recv_Z2, LoansOutliveAResetOfTheConnection) {
-  send("last words");
-  Lent lent = app->borrow();
-  flow->send(tcp().rst().ack());
-  run();
-  EXPECT_EQ(app->borrow().error, WsaError::kConnReset);
-  EXPECT_EQ(lent.text(), "last words");
-  EXPECT_EQ(give_back(stack(), lent.buffers), WsaError::kOk);
-}
-
-TEST_P(Recv_Z2, TheEndOfTheStreamLendsNothing) {
-  send("end");
-  flow->send(tcp().fin().ack());
-  run();
-  Lent lent = app->borrow();
-  EXPECT_EQ(lent.text(), "end");
-  for (int i = 0; i < 2; ++i) {
-    const Lent end = app->borrow();
-    EXPECT_EQ(end.error, WsaError::kOk);
-    EXPECT_EQ(end.count, 0u);
-    EXPECT_EQ(end.n_bytes, 0u);
-  }
-  give_back(stack(), lent.buffers);
-}
-
-TEST_P(Recv_Z2, IsRefusedWhereAReceiveIs) {
-  App fresh(*this, Transport::kTcp, family());
-  EXPECT_EQ(fresh.borrow().error, WsaError::kNotConn);
-  send("there");
-  EXPECT_EQ(app->borrow(0).error, WsaError::kInval);
-  EXPECT_EQ(app->borrow(4, WS_MSG_PEEK).error, WsaError::kOpNotSupp);
-  EXPECT_EQ(app->borrow(4, 0x40000000).error, WsaError::kOpNotSupp);
-  ASSERT_EQ(app->shutdown(SD_RECEIVE), WsaError::kOk);
-  EXPECT_EQ(app->borrow().error, WsaError::kShutdown);
-  EXPECT_EQ(counters().loans_made, 0u);
 }
 
 TEST_P(Recv_Z2, ASegmentInSeveralMbufsIsALoanOfEach) {
@@ -276,10 +225,72 @@ TEST_P(Recv_Z2, APendingLoanTakesABurstAsOneCompletion) {
   EXPECT_EQ(give_back(stack(), array), WsaError::kOk);
 }
 
-TEST_P(Recv_Z2, APendingLoanEndsWithTheSocket) {
+// ---- the same for streams and messages ----
+
+class Recv_Z2_Connections : public ConnectedTest {
+ protected:
+  void send(std::string_view text) {
+    say(text);
+    run();
+  }
+};
+MILLRACE_ALL_CONNECTIONS(Recv_Z2_Connections);
+
+TEST_P(Recv_Z2_Connections, WhatIsHeldStaysAsItCameWhileThousandsOfFramesPass) {
+  send("keep me");
+  Lent held = app->borrow();
+  const CHAR* const address = held.buffers[0].buf;
+  for (size_t i = 0; i < 5000; ++i) {  // more than mbufs
+    const Bytes bytes = pattern(500, i);
+    say(bytes);
+    run();
+    ASSERT_EQ(app->receive().bytes, bytes);
+    peer().forget();
+  }
+  EXPECT_EQ(held.buffers[0].buf, address);
+  EXPECT_EQ(held.text(), "keep me");
+  EXPECT_EQ(give_back(stack(), held.buffers), WsaError::kOk);
+}
+
+TEST_P(Recv_Z2_Connections, LoansOutliveAReset) {
+  send("last words");
+  Lent lent = app->borrow();
+  reset();
+  EXPECT_EQ(app->borrow().error, WsaError::kConnReset);
+  EXPECT_EQ(lent.text(), "last words");
+  EXPECT_EQ(give_back(stack(), lent.buffers), WsaError::kOk);
+}
+
+TEST_P(Recv_Z2_Connections, TheEndLendsNothing) {  // contract: E15
+  send("end");
+  end();
+  Lent lent = app->borrow();
+  EXPECT_EQ(lent.text(), "end");
+  for (int i = 0; i < 2; ++i) {
+    const Lent nothing = app->borrow();
+    EXPECT_EQ(nothing.error, graceful_end());
+    EXPECT_EQ(nothing.buffers.size(), 0u);
+    EXPECT_EQ(nothing.n_bytes, 0u);
+  }
+  EXPECT_EQ(give_back(stack(), lent.buffers), WsaError::kOk);
+}
+
+TEST_P(Recv_Z2_Connections, IsRefusedWhereAReceiveIs) {
+  App fresh(*this, transport(), family());
+  EXPECT_EQ(fresh.borrow().error, WsaError::kNotConn);
+  send("there");
+  EXPECT_EQ(app->borrow(0).error, WsaError::kInval);
+  EXPECT_EQ(app->borrow(4, WS_MSG_PEEK).error, WsaError::kOpNotSupp);
+  EXPECT_EQ(app->borrow(4, 0x40000000).error, WsaError::kOpNotSupp);
+  ASSERT_EQ(app->shutdown(SD_RECEIVE), WsaError::kOk);
+  EXPECT_EQ(app->borrow().error, WsaError::kShutdown);
+  EXPECT_EQ(counters().loans_made, 0u);
+}
+
+TEST_P(Recv_Z2_Connections, APendingLoanEndsWithTheSocket) {  // contract: E17
   std::vector<WSABUF> array(4, WSABUF{0, nullptr});
   DWORD count = 77;
-  Posted& loan = app->post_borrow(array, count);
+  const Posted& loan = app->post_borrow(array, count);
   ASSERT_EQ(app->close(), WsaError::kOk);
   run();
   EXPECT_EQ(loan.error(), WsaError::kOperationAborted);

@@ -124,35 +124,6 @@ TEST_P(Recv_Z2, WhatIsForgottenIsGivenBackWhenTheSocketCloses) {
   EXPECT_EQ(give_back(stack(), forgotten.buffers), WsaError::kInval);
 }
 
-TEST_P(Recv_Z2, LoansOutliveTheirConnection) {
-  send("last words");
-  Lent lent = app->borrow();
-  remote->send({Chunk::kAbort, 0, {}});
-  run();
-  EXPECT_EQ(app->borrow().error, WsaError::kConnReset);
-  EXPECT_EQ(lent.text(), "last words");
-  EXPECT_EQ(give_back(stack(), lent.buffers), WsaError::kOk);
-}
-
-TEST_P(Recv_Z2, TheEndLendsNothing) {  // contract: E15
-  send("end");
-  remote->shut_down();
-  Lent lent = app->borrow();
-  EXPECT_EQ(lent.text(), "end");
-  for (int i = 0; i < 2; ++i) EXPECT_EQ(app->borrow().error, WsaError::kDiscon);
-  EXPECT_EQ(give_back(stack(), lent.buffers), WsaError::kOk);
-}
-
-TEST_P(Recv_Z2, IsRefusedWhereAReceiveIs) {
-  EXPECT_EQ(listener->borrow().error, WsaError::kNotConn);
-  send("there");
-  EXPECT_EQ(app->borrow(0).error, WsaError::kInval);
-  EXPECT_EQ(app->borrow(4, WS_MSG_PEEK).error, WsaError::kOpNotSupp);
-  ASSERT_EQ(app->shutdown(SD_RECEIVE), WsaError::kOk);
-  EXPECT_EQ(app->borrow().error, WsaError::kShutdown);
-  EXPECT_EQ(counters().loans_made, 0u);
-}
-
 TEST_P(Recv_Z2, APendingLoanIsFilledInItsTurnAmongReceivesThatCopy) {
   std::vector<WSABUF> array(2, WSABUF{0, nullptr});
   DWORD count = 77;
@@ -174,30 +145,6 @@ TEST_P(Recv_Z2, APendingLoanIsFilledInItsTurnAmongReceivesThatCopy) {
   EXPECT_EQ(last.text(), "rest");
   array.resize(1);
   EXPECT_EQ(give_back(stack(), array), WsaError::kOk);
-}
-
-TEST_P(Recv_Z2, APendingLoanEndsWithTheSocket) {  // contract: E17
-  std::vector<WSABUF> array(4, WSABUF{0, nullptr});
-  DWORD count = 77;
-  const Posted& loan = app->post_borrow(array, count);
-  ASSERT_EQ(app->close(), WsaError::kOk);
-  run();
-  EXPECT_EQ(loan.error(), WsaError::kOperationAborted);
-  EXPECT_EQ(count, 0u);
-}
-
-TEST_P(Recv_Z2, WhatIsHeldStaysAsItCameWhileThousandsOfMessagesPass) {
-  send("keep me");
-  Lent held = app->borrow();
-  for (int i = 0; i < 5000; ++i) {  // more than mbufs
-    const Bytes message = pattern(500, static_cast<size_t>(i));
-    remote->say(message);
-    run();
-    ASSERT_EQ(app->receive().bytes, message);
-    peer().forget();
-  }
-  EXPECT_EQ(held.text(), "keep me");
-  EXPECT_EQ(give_back(stack(), held.buffers), WsaError::kOk);
 }
 
 // ---- contract: Z4, what is held ----

@@ -44,6 +44,90 @@ TEST_P(SctpPeer, FragmentsOfAMessageInAnyOrderAreOne) {
   EXPECT_EQ(app->text(), "beginning");
 }
 
+TEST_P(SctpPeer, APendingReceiveGetsItsWholeMessageThoughReceivingIsShutInTheMiddleOfIt) {  // winsock-rules 98
+  Posted& receive = app->post_receive(100);
+  remote->say(bytes_of("the beginning"), Chunk::kBegins);
+  run();
+  ASSERT_EQ(app->shutdown(SD_RECEIVE), WsaError::kOk);
+  for (const char* text : {" and the end", "nobody's"}) {
+    remote->say(bytes_of(text), text[0] == ' ' ? Chunk::kEnds : Chunk::kBegins | Chunk::kEnds);
+    run();
+  }
+  EXPECT_EQ(receive.text(), "the beginning and the end");
+  EXPECT_EQ(receive.flags(), 0u);
+  EXPECT_EQ(counters().rx_after_shutdown, 1u);
+}
+
+TEST_P(SctpPeer, AMessageThatItsSenderAbortsInTheMiddleOfIsNotAWholeOne) {
+  for (const bool is_waiting : {false, true}) {
+    close();
+    open();
+    Posted* const receive = is_waiting ? &app->post_receive(100) : nullptr;
+    remote->say(bytes_of("half a mess"), Chunk::kBegins);
+    remote->send({Chunk::kAbort, 0, {}});
+    run();
+    if (is_waiting) {
+      EXPECT_EQ(receive->error(), WsaError::kConnReset);
+      continue;
+    }
+    const Received part = app->receive(100, MSG_PARTIAL);
+    EXPECT_EQ(part.bytes, bytes_of("half a mess"));
+    EXPECT_EQ(part.flags, uint32_t{MSG_PARTIAL});
+    EXPECT_EQ(app->receive().error, WsaError::kConnReset);
+  }
+}
+
+// RFC 3758's FORWARD TSN would take the rest of a message back.
+TEST_P(SctpPeer, NoPartOfAMessageIsTakenBack) {
+  Posted& receive = app->post_receive(100);
+  remote->say(bytes_of("the beginning"), Chunk::kBegins);
+  const Chunk rest = remote->data(bytes_of(" and the end"), Chunk::kEnds);
+  Bytes forward;
+  put32(forward, get32(rest.value, 0));
+  put32(forward, 0);  // stream 0, number 0
+  constexpr uint8_t kForwardTsn = 192;
+  remote->send({kForwardTsn, 0, forward});
+  run();
+  EXPECT_TRUE(receive.is_pending());
+  remote->send(rest);
+  run();
+  EXPECT_EQ(receive.text(), "the beginning and the end");
+}
+
+TEST_P(SctpPeer, APeerThatShutsDownInTheMiddleOfAMessageOfOursIsNotKeptWaitingForTheRest) {
+  const Posted& part = app->post_send(bytes_of("to be continued"), MSG_PARTIAL);
+  EXPECT_EQ(part.error(), WsaError::kOk);
+  run();
+  remote->take();
+  remote->acknowledge();
+  run();
+  Bytes last;
+  put32(last, remote->last_tsn());
+  remote->send({Chunk::kShutdown, 0, last});
+  run();
+  EXPECT_TRUE(remote->next(Chunk::kAbort));
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(app->receive().error, WsaError::kDiscon);
+  EXPECT_EQ(app->send("not any more").error, WsaError::kConnAborted);
+}
+
+// What tells of the end stands behind what was not read.
+TEST_P(SctpPeer, ASendThatWaitsEndsWithTheAssociationThoughNobodyReads) {
+  close();
+  receive_buffer_bytes = 4096;
+  open();
+  for (size_t i = 0; i < 5; ++i) remote->say(pattern(1000, i));
+  run();
+  Posted& send = app->post_send(pattern(1'000'000));
+  run();
+  ASSERT_TRUE(send.is_pending());
+  remote->send({Chunk::kAbort, 0, {}});
+  run();
+  ASSERT_FALSE(send.is_pending());
+  EXPECT_EQ(send.error(), WsaError::kConnAborted);
+  for (size_t i = 0; i < 5; ++i) EXPECT_EQ(app->receive().bytes, pattern(1000, i));
+  EXPECT_EQ(app->receive().error, WsaError::kConnReset);
+}
+
 TEST_P(SctpPeer, PacketsFitTheMtuAndAreNotFragmented) {
   std::vector<size_t> lengths;
   peer().filter = [&lengths](const Frame& frame) {
@@ -146,6 +230,27 @@ TEST_P(SctpPeer, WhoBeganAnewWhereNobodyListensIsAborted) {
   run();
   EXPECT_EQ(app->receive().error, WsaError::kConnReset);
   EXPECT_EQ(counters().connections_accepted, 1u);
+}
+
+TEST_P(SctpPeer, PollTellsOfTheEndAndOfAConnectThatFailed) {  // winsock-rules 93, 168
+  EXPECT_EQ(app->socket().poll_events(), WS_POLLWRNORM);
+  remote->say(bytes_of("last"));
+  run();
+  remote->shut_down();
+  EXPECT_EQ(app->socket().poll_events() & (WS_POLLRDNORM | WS_POLLHUP), WS_POLLRDNORM | WS_POLLHUP);
+  EXPECT_EQ(app->text(), "last");
+  EXPECT_EQ(app->socket().poll_events() & WS_POLLRDNORM, 0);
+  const auto caller = sctp_app();
+  ASSERT_EQ(caller->connect(at_peer(7000)), WsaError::kWouldBlock);
+  run();
+  EXPECT_EQ(caller->socket().poll_events(), 0);
+  Association callee(*this, family(), 7000, 0);
+  const auto init = callee.next(Chunk::kInit);
+  ASSERT_TRUE(init);
+  callee.send({Chunk::kAbort, 0, {}}, get32(init->value, 0));
+  run();
+  EXPECT_EQ(caller->socket().poll_events(), WS_POLLERR | WS_POLLHUP | WS_POLLWRNORM);
+  EXPECT_EQ(caller->socket().last_error(), WsaError::kConnRefused);
 }
 
 TEST_P(SctpPeer, AConnectionOfOursReachesThePeer) {

@@ -32,8 +32,8 @@ class Lender {
  public:
   /// Asks any socket for the two functions.
   Lender(Winsock& ws, SOCKET s) {
-    fetch(ws, s, WSAID_MILLRACE_RECVLOAN, recv_loan);
-    fetch(ws, s, WSAID_MILLRACE_RETURNLOAN, return_loan);
+    ws.fetch(s, WSAID_MILLRACE_RECVLOAN, recv_loan);
+    ws.fetch(s, WSAID_MILLRACE_RETURNLOAN, return_loan);
   }
 
   Lent borrow(SOCKET s, DWORD room = 64, DWORD flags = 0, bool wants_from = false) const {
@@ -57,17 +57,6 @@ class Lender {
 
   LPFN_MILLRACE_RECVLOAN recv_loan = nullptr;
   LPFN_MILLRACE_RETURNLOAN return_loan = nullptr;
-
- private:
-  template <typename Function>
-  static void fetch(Winsock& ws, SOCKET s, GUID id, Function& function) {
-    DWORD n = 0;
-    EXPECT_EQ(ws.table.lpWSPIoctl(s, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, &function,
-                                  sizeof function, &n, nullptr, nullptr, nullptr, &ws.error),
-              0)
-        << ws.error;
-    EXPECT_EQ(n, sizeof function);
-  }
 };
 
 }  // namespace millrace::test

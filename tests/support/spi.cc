@@ -116,6 +116,16 @@ std::string name_of(const ConnectionKind& kind) {
 
 void PrintTo(const ConnectionKind& kind, std::ostream* out) { *out << name_of(kind); }
 
+std::vector<ConnectionKind> connection_kinds() {
+  std::vector<ConnectionKind> kinds = {WS_AF_INET, WS_AF_INET6};
+  INT sctp[] = {WS_IPPROTO_SCTP, 0};
+  DWORD length = 0;
+  INT why = 0;
+  (void)WSCEnumProtocols(sctp, nullptr, &length, &why);
+  if (length != 0) kinds.insert(kinds.end(), {{WS_AF_INET, WS_SOCK_SEQPACKET}, {WS_AF_INET6, WS_SOCK_SEQPACKET}});
+  return kinds;
+}
+
 Overlap::Overlap(size_t room) : memory(room) { overlapped.hEvent = WSACreateEvent(); }
 
 Overlap::~Overlap() { WSACloseEvent(overlapped.hEvent); }

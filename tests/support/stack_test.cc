@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "stack/engines.h"
+#include "stack/sctp_engine.h"
 #include "stack/socket.h"
 
 namespace millrace::test {
@@ -33,6 +34,12 @@ testing::AssertionResult same(const Bytes& got, const Bytes& expected) {
   while (at < shorter && got[at] == expected[at]) ++at;
   return testing::AssertionFailure() << got.size() << " bytes instead of " << expected.size()
                                      << ", the first difference at " << at;
+}
+
+std::vector<ConnectionKind> connection_kinds() {
+  std::vector<ConnectionKind> kinds = {4, 6};
+  if (has_sctp()) kinds.insert(kinds.end(), {{4, Transport::kSctp}, {6, Transport::kSctp}});
+  return kinds;
 }
 
 StackTest::StackTest() {
