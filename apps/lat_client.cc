@@ -126,7 +126,9 @@ PingPongResult ping_pong(Transport& transport, const Options& options) {
   uint64_t start = now_ns();
   const uint64_t first = start + ns_of(options.warmup_s);
   const uint64_t end = first + ns_of(options.duration_s);
-  for (uint64_t sequence = 0; start < end && !is_stopping; ++sequence) {
+  // One at least: a warm-up's last message may have been under way for longer than the whole run.
+  const auto is_over = [&] { return is_stopping || (start >= end && result.elapsed_ns != 0); };
+  for (uint64_t sequence = 0; !is_over(); ++sequence) {
     const bool is_back = pinger.round_trip(sequence, start);
     const uint64_t now = now_ns();
     if (start >= first) {

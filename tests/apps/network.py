@@ -24,7 +24,10 @@ KERNEL_SIDE, OUR_SIDE = "mrk" + TAG, "mrm" + TAG
 
 
 def run(*words, check=True):
-    return subprocess.run(words, check=check, capture_output=True, text=True)
+    done = subprocess.run(words, capture_output=True, text=True)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{words} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
 
 
 def skip(why):
