@@ -23,9 +23,12 @@ constexpr uint32_t kPorts = 65536;
 // A second pcb in a bucket is one more miss of the cache for each packet.
 constexpr uint32_t kBucketsPerConnection = 4;
 
-/// Asks for huge pages: a packet's bucket is anywhere, and a small page is one more miss for each.
+/// Asks for huge pages: a packet's bucket is anywhere, and a small page is one more miss for each. Of a small table the
+/// TLB holds the small pages, and a few connections do not make all of it resident.
 void back_with_huge_pages(void* memory, size_t bytes) {
+  constexpr size_t kSmall = 8 << 20;
   constexpr uintptr_t kHugePage = 2 << 20;
+  if (bytes <= kSmall) return;
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + kHugePage - 1) & ~(kHugePage - 1);
   const uintptr_t end = (reinterpret_cast<uintptr_t>(memory) + bytes) & ~(kHugePage - 1);
   if (begin < end) (void)madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);

@@ -44,6 +44,8 @@ class TcpSocket final : public Connection {
   void on_port_lost() noexcept override;
   /// Into the cache, what the next segment for this TcpSocket will touch.
   static void fetch(const void* socket) noexcept;
+  /// Its holes are to be told of, once at the end of the turn. @return false: at once
+  static bool owes_sacks(tcp_pcb& pcb) noexcept;
   /// A segment's urgent pointer says that the byte with this sequence number is urgent.
   static void on_urgent(tcp_pcb& pcb, uint32_t number) noexcept;
 
@@ -109,6 +111,7 @@ class TcpSocket final : public Connection {
 
   // In the order of socket.h: hot before cold.
   bool is_filling_ = false;  ///< the first receive got bytes in this turn and is not full
+  bool owes_sacks_ = false;  ///< something came behind a hole in this turn
   uint32_t in_flight_ = 0;    ///< bytes written and not acknowledged
   uint32_t to_credit_ = 0;    ///< bytes taken in this turn, not yet given back to the window
   uint32_t held_back_ = 0;    ///< credit not given, because SO_RCVBUF is below the full window

@@ -12,6 +12,13 @@
 #include "stack/tcp.h"
 
 namespace millrace {
+namespace {
+
+/// With timestamps a segment has room for three.
+constexpr int kMostBlocks = 3;
+static_assert(kMostBlocks <= LWIP_TCP_MAX_SACK_NUM);
+
+}  // namespace
 
 void TcpSocket::fetch(const void* socket) noexcept {
   const auto& self = *static_cast<const TcpSocket*>(socket);
@@ -147,9 +154,28 @@ void TcpSocket::end_receives() noexcept {
   finish_all(urgent_receives_, end_of_stream());
 }
 
+// RFC 5681 4.2 wants an acknowledgement for each segment behind a hole, to be counted; SACK's blocks say more than a
+// count, so that a burst needs one, as long as there is room for all blocks (Linux' tcp_comp_sack does as much).
+bool TcpSocket::owes_sacks(tcp_pcb& pcb) noexcept {
+  auto* const self = static_cast<TcpSocket*>(pcb.callback_arg);
+  if (self == nullptr || self->pcb_ != &pcb || self->state_ != State::kConnected) return false;
+  const bool has_blocks = (pcb.flags & TF_SACK) != 0 && LWIP_TCP_SACK_VALID(&pcb, 0);
+  if (!has_blocks || LWIP_TCP_SACK_VALID(&pcb, kMostBlocks - 1)) return false;
+  tcp_clear_flags(&pcb, TF_ACK_DELAY | TF_ACK_NOW);
+  self->owes_sacks_ = true;
+  self->stack_.mark_dirty(*self);
+  return true;
+}
+
+extern "C" err_t millrace_acknowledge(tcp_pcb* pcb) {
+  if (TcpSocket::owes_sacks(*pcb)) return ERR_OK;
+  return tcp_send_empty_ack(pcb);
+}
+
 // What the segments of this turn owe (demux_predicted.cc): one acknowledgement for all of them, and what
-// they made room for.
+// they made room for. A hole that has been filled was acknowledged then.
 void TcpSocket::catch_up(tcp_pcb& pcb) noexcept {
+  if (std::exchange(owes_sacks_, false) && LWIP_TCP_SACK_VALID(&pcb, 0)) tcp_set_flags(&pcb, TF_ACK_NOW);
   if ((pcb.flags & TF_ACK_NOW) != 0 || pcb.unsent != nullptr) stack_.demux().output(pcb);
 }
 

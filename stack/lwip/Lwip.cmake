@@ -51,9 +51,10 @@ set_source_files_properties(${LWIP_DIR}/src/core/tcp.c PROPERTIES COMPILE_DEFINI
 set_source_files_properties(${LWIP_DIR}/src/core/tcp_out.c PROPERTIES COMPILE_DEFINITIONS
   "sys_now=millrace_tcp_timestamp")
 # What an acknowledgement lets go leaves without a walk through all that is in flight (send_queue.cc); a
-# connection begins with the MSS that its path is known to carry (path_mtu.cc).
+# connection begins with the MSS that its path is known to carry (path_mtu.cc); what comes behind a hole is
+# acknowledged once for a burst (tcp_recv.cc).
 set_source_files_properties(${LWIP_DIR}/src/core/tcp_in.c PROPERTIES COMPILE_DEFINITIONS
-  "tcp_output=millrace_tcp_output;tcp_eff_send_mss_netif=millrace_eff_send_mss")
+  "tcp_output=millrace_tcp_output;tcp_eff_send_mss_netif=millrace_eff_send_mss;tcp_send_empty_ack=millrace_acknowledge")
 # What a DHCP server gives is applied by us, once no list of lwIP's is lent out (dhcp.cc).
 set_source_files_properties(${LWIP_DIR}/src/core/ipv4/dhcp.c PROPERTIES COMPILE_DEFINITIONS
   "netif_set_addr=millrace_dhcp_set_addr")
