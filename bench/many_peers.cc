@@ -47,7 +47,7 @@ void check(bool ok, const char* what) {
   std::exit(1);
 }
 
-ManyPeers::ManyPeers(uint32_t n, const Clock& clock)
+ManyPeers::ManyPeers(uint32_t n, const Clock& clock, const TcpConfig& tcp)
     : stack_pool_("stack", 32767, 2048, 256), peer_pool_("peer", 16383, 2048, 256) {
   PortConfig port;
   port.device = "net_ring_wire_a";
@@ -57,6 +57,7 @@ ManyPeers::ManyPeers(uint32_t n, const Clock& clock)
   port.checksum = ChecksumPolicy::kOff;
   config_ = Config::loopback();
   config_.ports = {port};
+  config_.tcp = tcp;
   config_.stack.max_sockets = n + 1024;
   loop_ = Port::ring_loop("lo", stack_pool_, 1024);
   std::tie(port_, peer_port_) = Port::ring_pair("wire", stack_pool_, peer_pool_, 4096);

@@ -42,7 +42,7 @@ class ManyPeers {
   };
 
   /// @param n  connections to come at most
-  ManyPeers(uint32_t n, const Clock& clock);
+  ManyPeers(uint32_t n, const Clock& clock, const TcpConfig& tcp = {});
   ~ManyPeers();
   ManyPeers(const ManyPeers&) = delete;
   ManyPeers& operator=(const ManyPeers&) = delete;

@@ -7,7 +7,7 @@
 //   idle turn a turn in which nothing arrives
 //   flood     SYNs that nobody means (flood.cc)
 //
-// usage: scale_cost CONNECTIONS [SEGMENTS] | scale_cost flood [SYNS_PER_S] | scale_cost syns N;
+// usage: scale_cost CONNECTIONS [SEGMENTS [DELAYED_ACK_MS]] | scale_cost flood [SYNS_PER_S] | scale_cost syns N;
 // prints one JSON object.
 #include <algorithm>
 #include <cstdio>
@@ -31,9 +31,9 @@ uint64_t resident_bytes() {
   return resident * 4096;
 }
 
-void run(uint32_t n, size_t n_segments) {
+void run(uint32_t n, size_t n_segments, const TcpConfig& tcp) {
   const TscClock clock;
-  ManyPeers bench(n, clock);
+  ManyPeers bench(n, clock, tcp);
   const uint64_t before = resident_bytes();
   const double setup_ns = bench.connect(n);
   const uint64_t after = resident_bytes();
@@ -65,8 +65,10 @@ int main(int argc, char** argv) {
   const bool is_syns = argc > 2 && std::strcmp(argv[1], "syns") == 0;
   const long n = is_flood || is_syns ? 1 : argc > 1 ? std::atol(argv[1]) : 0;
   const long more = argc > 2 ? std::atol(argv[2]) : 1'000'000;
-  if (n < 1 || n > 1'000'000 || more < 1 || (is_flood && more > 100'000'000)) {
-    std::fputs("usage: scale_cost CONNECTIONS [SEGMENTS] | flood [SYNS_PER_S] | syns N\n", stderr);
+  millrace::TcpConfig tcp;
+  if (argc > 3) tcp.delayed_ack_ms = static_cast<uint32_t>(std::atol(argv[3]));
+  if (n < 1 || n > 1'000'000 || more < 1 || (is_flood && more > 100'000'000) || tcp.delayed_ack_ms < 10) {
+    std::fputs("usage: scale_cost CONNECTIONS [SEGMENTS [DELAYED_ACK_MS]] | flood [SYNS_PER_S] | syns N\n", stderr);
     return 1;
   }
   try {
@@ -78,7 +80,7 @@ int main(int argc, char** argv) {
     } else if (is_syns) {
       millrace::run_syns(static_cast<size_t>(more));
     } else {
-      millrace::run(static_cast<uint32_t>(n), static_cast<size_t>(more));
+      millrace::run(static_cast<uint32_t>(n), static_cast<size_t>(more), tcp);
     }
   } catch (const std::exception& e) {
     std::fprintf(stderr, "scale_cost: %s\n", e.what());

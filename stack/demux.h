@@ -61,6 +61,9 @@ class Demux {
   class Expected;
   /// Fetches the object that a pcb's argument points to into the caches.
   void (*fetch_socket)(const void* socket) = nullptr;
+  /// How long an acknowledgement may wait for company: fast ticks, 1 .. kMostAckDelay; set before the first segment.
+  uint32_t ack_delay = 1;
+  static constexpr uint32_t kMostAckDelay = 50;
 
   // ---- lwIP's calls on a connection or listener ----
 
@@ -124,7 +127,8 @@ class Demux {
     tcp_pcb* active;
     tcp_pcb* time_wait;
     uint32_t look_at;  ///< slow tick at which a wheel's entry for it is valid; 0: none
-    bool is_hurried;   ///< on hurried_
+    uint32_t hurried_at;  ///< fast tick at which an entry of hurried_ is valid; 0: none
+    bool is_hurried;      ///< the entry is wanted still
   };
   /// Buckets that a tick wants visited, and how far that is.
   struct Visits {
@@ -137,7 +141,9 @@ class Demux {
       buckets.swap(due);
       next = 0;
     }
-    void fetch_ahead() const noexcept;
+    /// Fetches the lists that a timer comes to later, and soon the pcbs on those that it will look at.
+    template <typename IsDue>
+    void fetch_ahead(IsDue is_due) const noexcept;
   };
   class Scope;
   class UdpScope;
@@ -150,6 +156,7 @@ class Demux {
   void rearm(Bucket& bucket) noexcept;
   void rearm(tcp_pcb& pcb, Bucket& bucket) noexcept;
   void arm(const tcp_pcb& pcb, Bucket& bucket) noexcept;
+  void hurry(Bucket& bucket, uint32_t delay) noexcept;
   void look_at(Bucket& bucket, uint32_t tick) noexcept;
   static uint32_t next_look(const tcp_pcb& pcb, uint32_t now) noexcept;
   bool is_due(const Bucket& bucket) const noexcept;
@@ -180,9 +187,10 @@ class Demux {
   Scope* scope_ = nullptr;                              ///< the innermost
   UdpScope* udp_scope_ = nullptr;
   std::array<std::vector<Bucket*>, kWheelSlots> wheel_;
-  std::vector<Bucket*> hurried_;
+  std::array<std::vector<Bucket*>, kMostAckDelay + 1> hurried_;  ///< by fast tick, as many as ack_delay wants
   Visits fast_visits_, slow_visits_;
   uint32_t tick_ = 1;
+  uint32_t fast_tick_ = 1;
   Counters& counters_;
 };
 

@@ -24,9 +24,12 @@ bool is_earlier(uint32_t a, uint32_t b) noexcept { return static_cast<int32_t>(a
 
 uint32_t ticks(uint32_t ms) noexcept { return ms / TCP_SLOW_INTERVAL; }
 
-bool is_hurried(const tcp_pcb& pcb) noexcept {
-  return (pcb.flags & (TF_ACK_DELAY | TF_CLOSEPEND)) != 0 || pcb.refused_data != nullptr;
+/// tcp_fasttmr() tries again what failed for lack of memory or room.
+bool tries_again(const tcp_pcb& pcb) noexcept {
+  return (pcb.flags & TF_CLOSEPEND) != 0 || pcb.refused_data != nullptr;
 }
+
+bool is_hurried(const tcp_pcb& pcb) noexcept { return (pcb.flags & TF_ACK_DELAY) != 0 || tries_again(pcb); }
 
 /// Handshake and persist timers count visits, lwIP tries again to send, and a connection whose
 /// retransmissions ran out (recovery.h) has data in flight and ends at its visit.
@@ -96,12 +99,20 @@ void Demux::rearm(const tcp_pcb& pcb) noexcept {
 }
 
 void Demux::arm(const tcp_pcb& pcb, Bucket& bucket) noexcept {
-  if (is_hurried(pcb) && !bucket.is_hurried) {
+  if (is_hurried(pcb)) {
     bucket.is_hurried = true;
-    hurried_.push_back(&bucket);
+    if (bucket.hurried_at == 0) hurry(bucket, tries_again(pcb) ? 1 : ack_delay);
+    if (tries_again(pcb) && bucket.hurried_at - fast_tick_ > 1) hurry(bucket, 1);
+  } else if (bucket.active == &pcb && pcb.next == nullptr) {
+    bucket.is_hurried = false;  // it has been acknowledged
   }
   if (bucket.look_at == tick_ + 1) return;
   if (const uint32_t tick = next_look(pcb, tick_); tick != kNever) look_at(bucket, tick);
+}
+
+void Demux::hurry(Bucket& bucket, uint32_t delay) noexcept {
+  bucket.hurried_at = fast_tick_ + delay;
+  hurried_[bucket.hurried_at % (ack_delay + 1)].push_back(&bucket);
 }
 
 bool Demux::is_due(const Bucket& bucket) const noexcept {
@@ -124,22 +135,24 @@ void Demux::run_timer(Bucket& bucket, void (*timer)()) noexcept {
   assert(tcp_active_pcbs == nullptr || tcp_active_pcbs->last_timer == n_timer_calls);
 }
 
-/// Fetches the lists that the timer comes to later, and soon the pcbs on them.
-void Demux::Visits::fetch_ahead() const noexcept {
+template <typename IsDue>
+void Demux::Visits::fetch_ahead(IsDue is_due) const noexcept {
   constexpr size_t kLists = 8, kPcbs = 4;
   if (next + kLists < buckets.size()) rte_prefetch0(buckets[next + kLists]);
   if (next + kPcbs >= buckets.size()) return;
-  const tcp_pcb* const pcb = buckets[next + kPcbs]->active;
-  if (pcb != nullptr) fetch_lines(pcb, pcb + 1);
+  const Bucket& soon = *buckets[next + kPcbs];
+  if (soon.active != nullptr && is_due(soon)) fetch_lines(soon.active, soon.active + 1);
 }
 
 uint32_t Demux::visit_hurried(uint32_t most) noexcept {
   uint32_t n = 0;
+  const auto is_due = [now = fast_tick_](const Bucket& bucket) { return bucket.hurried_at == now && bucket.is_hurried; };
   for (; n < most && !fast_visits_.at_end(); ++n, ++fast_visits_.next) {
-    fast_visits_.fetch_ahead();
+    fast_visits_.fetch_ahead(is_due);
     Bucket& bucket = *fast_visits_.buckets[fast_visits_.next];
-    bucket.is_hurried = false;
-    run_timer(bucket, tcp_fasttmr);
+    const bool is_wanted = is_due(bucket);
+    if (bucket.hurried_at == fast_tick_) bucket.hurried_at = 0;
+    if (is_wanted) run_timer(bucket, tcp_fasttmr);
   }
   return n;
 }
@@ -147,7 +160,7 @@ uint32_t Demux::visit_hurried(uint32_t most) noexcept {
 uint32_t Demux::visit_due(uint32_t most) noexcept {
   uint32_t n = 0;
   for (; n < most && !slow_visits_.at_end(); ++n, ++slow_visits_.next) {
-    slow_visits_.fetch_ahead();
+    slow_visits_.fetch_ahead([this](const Bucket& bucket) { return bucket.look_at == tick_; });
     Bucket& bucket = *slow_visits_.buckets[slow_visits_.next];
     if (bucket.look_at != tick_) continue;
     bucket.look_at = 0;
@@ -170,7 +183,8 @@ bool Demux::run_timers(uint32_t most) noexcept {
 
 void Demux::fast_tick() noexcept {
   (void)visit_hurried(UINT32_MAX);
-  fast_visits_.begin(hurried_);
+  ++fast_tick_;
+  fast_visits_.begin(hurried_[fast_tick_ % (ack_delay + 1)]);
 }
 
 void Demux::slow_tick() noexcept {

@@ -73,6 +73,7 @@ Stack::Stack(const Config& config, const Clock& clock, Pool& pool, Port& loop,
   tcp_offers = {config.tcp.timestamps, config.tcp.window_scaling};
   demux_ = std::make_unique<Demux>(config.stack.max_sockets, counters);
   demux_->fetch_socket = TcpSocket::fetch;
+  demux_->ack_delay = std::clamp(config.tcp.delayed_ack_ms / TCP_FAST_INTERVAL, 1u, Demux::kMostAckDelay);
   gate_ = std::make_unique<Gate>(counters);
   path_mtus_ = std::make_unique<PathMtus>();
   routes_ = std::make_unique<Routes>();

@@ -66,6 +66,7 @@ neighbors = "10.9.0.1 02:00:00:00:00:01"
 receive_window_bytes = 65536
 send_buffer_bytes = 32768
 max_send_buffer_bytes = 65536
+delayed_ack_ms = 40
 nodelay = true
 keepalive_time_ms = 60000
 keepalive_interval_ms = 500
@@ -125,7 +126,7 @@ TEST(Config, EverySettingReachesItsMember) {
                         {*parse_neighbor("10.9.0.1 02:00:00:00:00:01")}};
   EXPECT_EQ(port.vlans, std::vector<VlanConfig>{vlan});
   EXPECT_EQ(config.tcp,
-            (TcpConfig{65536, 32768, 65536, true, 60000, 500, 3, CongestionControl::kNewReno, true,
+            (TcpConfig{65536, 32768, 65536, 40, true, 60000, 500, 3, CongestionControl::kNewReno, true,
                        false, false, 7, 1000}));
   EXPECT_EQ(config.udp, UdpConfig{4096});
   EXPECT_EQ(config.stack, (StackConfig{3, Placement::kTurns, 2048, IdlePolicy::kSleep, 0, 10, 20, 5, 8, 6, 9, 7}));

@@ -237,6 +237,40 @@ TEST_P(Tcp_DelayedAck, RidesOnDataThatGoesBack) {
   flow->send(tcp().ack());
   advance(500);
   flow->expect_nothing();
+  EXPECT_EQ(counters().timer_visits, 0u) << "no timer looked at what had been acknowledged";
+}
+
+class Tcp_LongDelayedAck : public ConnectedTest {
+ protected:
+  Tcp_LongDelayedAck() { config.tcp.delayed_ack_ms = 40; }
+};
+MILLRACE_BOTH_FAMILIES(Tcp_LongDelayedAck);
+
+TEST_P(Tcp_LongDelayedAck, WaitsForAsLongAsConfigured) {
+  for (uint32_t i = 1; i <= 70; ++i) {  // of delays, more than there are slots for
+    flow->send(tcp().psh().ack().data("one"));
+    run();
+    advance(30);
+    flow->expect_nothing();
+    advance(10);
+    flow->expect(tcp().ack(1 + 3 * i));
+  }
+}
+
+TEST_P(Tcp_LongDelayedAck, IsOverWithASecondSegmentAndBeginsAnewWithAThird) {
+  flow->send(tcp().psh().ack().data("one"));
+  run();
+  advance(20);
+  flow->send(tcp().psh().ack().data("two"));
+  flow->expect(tcp().ack(7));
+  advance(10);
+  flow->send(tcp().psh().ack().data("six"));
+  run();
+  advance(40);  // at the latest; the first one's time is as good
+  flow->expect(tcp().ack(10));
+  advance(100);
+  flow->expect_nothing();
+  EXPECT_EQ(counters().timer_visits, 1u);
 }
 
 class Tcp_SendBuffer : public ConnectedTest {};
