@@ -7,6 +7,7 @@
 
 #include "tests/support/app.h"
 #include "tests/support/flow.h"
+#include "tests/support/random.h"
 
 namespace millrace::test {
 namespace {
@@ -14,21 +15,6 @@ namespace {
 constexpr int kOperations = 2000;
 constexpr size_t kConnections = 6;
 constexpr uint16_t kUdpPort = 5000;
-
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 1) {}
-  size_t below(size_t n) {  // xorshift64
-    state_ ^= state_ << 13;
-    state_ ^= state_ >> 7;
-    state_ ^= state_ << 17;
-    return static_cast<size_t>(state_ % n);
-  }
-  bool chance(size_t percent) { return below(100) < percent; }
-
- private:
-  uint64_t state_;
-};
 
 /// Both ends of one connection, and what each has sent and seen.
 struct Connection {
