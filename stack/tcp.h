@@ -45,7 +45,7 @@ class TcpSocket final : public Connection {
   /// Into the cache, what the next segment for this TcpSocket will touch.
   static void fetch(const void* socket) noexcept;
   /// Its holes are to be told of, once at the end of the turn. @return false: at once
-  static bool owes_sacks(tcp_pcb& pcb) noexcept;
+  static bool acknowledge_later(tcp_pcb& pcb) noexcept;
   /// A segment's urgent pointer says that the byte with this sequence number is urgent.
   static void on_urgent(tcp_pcb& pcb, uint32_t number) noexcept;
 

@@ -156,7 +156,7 @@ void TcpSocket::end_receives() noexcept {
 
 // RFC 5681 4.2 wants an acknowledgement for each segment behind a hole, to be counted; SACK's blocks say more than a
 // count, so that a burst needs one, as long as there is room for all blocks (Linux' tcp_comp_sack does as much).
-bool TcpSocket::owes_sacks(tcp_pcb& pcb) noexcept {
+bool TcpSocket::acknowledge_later(tcp_pcb& pcb) noexcept {
   auto* const self = static_cast<TcpSocket*>(pcb.callback_arg);
   if (self == nullptr || self->pcb_ != &pcb || self->state_ != State::kConnected) return false;
   const bool has_blocks = (pcb.flags & TF_SACK) != 0 && LWIP_TCP_SACK_VALID(&pcb, 0);
@@ -168,7 +168,7 @@ bool TcpSocket::owes_sacks(tcp_pcb& pcb) noexcept {
 }
 
 extern "C" err_t millrace_acknowledge(tcp_pcb* pcb) {
-  if (TcpSocket::owes_sacks(*pcb)) return ERR_OK;
+  if (TcpSocket::acknowledge_later(*pcb)) return ERR_OK;
   return tcp_send_empty_ack(pcb);
 }
 
